@@ -1,0 +1,87 @@
+use crate::limits::BODY_BYTES;
+use crate::redact::{Kept, RedactedEvent};
+use crate::{EventId, Stage};
+
+/// One record as a source hands it to the writer: a JSON object on one line, without the `v` and
+/// `seq` members that the writer puts in front. At most [`BODY_BYTES`] long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    id: EventId,
+    stage: Stage,
+    body: Box<[u8]>,
+}
+
+impl Record {
+    /// Names the record; the same as its `id` member.
+    pub const fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// The same as its `stage` and `ref` members.
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The JSON object.
+    pub const fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl RedactedEvent {
+    /// The record's bytes. Where the whole would be too long, `details`, then `result`, then `args`
+    /// give way, and `redaction.cut` says so; the metadata and the digests always fit.
+    pub fn encode(mut self) -> Record {
+        let mut body = self.write();
+        while body.len() > BODY_BYTES {
+            let member = [&mut self.details, &mut self.result, &mut self.args]
+                .into_iter()
+                .flatten()
+                .find(|kept| matches!(kept, Kept::Json(_)));
+            let Some(kept) = member else { break };
+            if let Kept::Json(json) = kept {
+                *kept = Kept::Cut { bytes: json.len() };
+            }
+            body = self.write();
+        }
+        Record { id: self.id, stage: self.stage, body: body.into_boxed_slice() }
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.head.len() + self.digests.len() + 256);
+        let mut cut = Vec::new();
+        out.push(b'{');
+        out.extend_from_slice(&self.head);
+        member(&mut out, "args", self.args.as_ref(), &mut cut);
+        member(&mut out, "result", self.result.as_ref(), &mut cut);
+        if !self.digests.is_empty() {
+            out.extend_from_slice(b",\"digest\":{");
+            out.extend_from_slice(&self.digests);
+            out.push(b'}');
+        }
+        let mut details = Vec::new();
+        member(&mut details, "details", self.details.as_ref(), &mut cut);
+        self.report.write(&mut out, &cut);
+        out.extend_from_slice(&details);
+        out.push(b'}');
+        out
+    }
+}
+
+fn member(
+    out: &mut Vec<u8>,
+    name: &'static str,
+    kept: Option<&Kept>,
+    cut: &mut Vec<(&'static str, usize)>,
+) {
+    match kept {
+        None => {}
+        Some(Kept::Cut { bytes }) => cut.push((name, *bytes)),
+        Some(Kept::Json(json)) => {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":");
+            out.extend_from_slice(json);
+        }
+    }
+}
