@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The log: append, seal, prove, verify, read back. It handles bytes, not meanings; the two files that
+//! know what an event is are `recorder.rs` and `serve.rs`.
+//!
+//! ```text
+//! write half   Recorder (in the source's process) ── socket ──► Server ──► Log ──► segments, tiles, checkpoint
+//! read half    Reader, verify: never write, need no lock
+//! ```
+//!
+//! No async runtime and no network; the one socket is a Unix socket.
+
+pub mod checkpoint;
+mod clock;
+mod dir;
+pub mod disk;
+pub mod key;
+pub mod limits;
+mod log;
+pub mod merkle;
+pub mod note;
+mod open_calls;
+mod protocol;
+pub mod reader;
+mod recorder;
+mod segment;
+mod serve;
+pub mod tile;
+pub mod verify;
+
+pub use clock::{Clock, SystemClock};
+pub use recorder::{Patience, Receipt, RecordError, Recorder, Ticket};
