@@ -1,21 +1,36 @@
 //! The one door into the log, in the process that saw the event.
+//!
+//! ```text
+//! record(event) ─ queue ─► worker: redact, encode ─ socket ─► recorder ─ ACK ─► Ticket ─► Receipt
+//! ```
+//!
+//! [`Recorder::record`] only queues. The worker thread redacts, so that nothing unredacted leaves this
+//! process, and submits; the link thread owns the connection, settles tickets, and when the recorder dies
+//! finds or starts another and submits again what was not acknowledged. What cannot be recorded any more is
+//! counted, and the count is recorded as a `gap` as soon as there is a recorder again.
 
+mod link;
+mod ticket;
+mod worker;
+
+use std::collections::VecDeque;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tacho_event::Event;
-use thiserror::Error;
+use tacho_event::{DigestKey, Event, Options, RunId};
+
+pub use self::link::{Connect, ConnectError};
+pub use self::ticket::{Receipt, RecordError, Ticket};
+use self::ticket::TicketState;
+use crate::clock::Clock;
+use crate::limits::{QUEUED_EVENTS, RECONNECT_TIMEOUT};
 
 /// Hands events to the one writer of the log. Cheap to clone; all clones share one connection.
-#[derive(Clone, Debug)]
-pub struct Recorder {}
-
-impl Recorder {
-    /// Queues `event`: it will be redacted, encoded and submitted, in the order of these calls. Returns
-    /// at once unless the queue is full; then as long as `patience` allows.
-    pub fn record(&self, event: Event, patience: Patience) -> Ticket {
-        drop((event, patience));
-        Ticket {}
-    }
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
 }
 
 /// What to do when the queue to the writer is full.
@@ -25,47 +40,261 @@ pub enum Patience {
     Wait,
     /// Wait this long, then lose the event and count it: mode `blocking`.
     UpTo(Duration),
-    /// Lose the event and count it: mode `best_effort`.
+    /// Lose the event and count it: mode `best_effort`. The writer is not woken for it either, so the
+    /// caller makes no system call and the record follows within milliseconds.
     Never,
 }
 
-/// A claim on a [`Receipt`].
-#[must_use = "a call may be forwarded only with the receipt, or with a waiver in its place"]
-#[derive(Debug)]
-pub struct Ticket {}
+/// How a [`Recorder`] is made.
+pub struct RecorderOptions {
+    /// Names this connection in every record; the recorder uses it to tell returning sources.
+    pub run: RunId,
+    /// What redaction keeps.
+    pub redaction: Options,
+    /// Random bits of the operating system, for identifiers.
+    pub entropy: u64,
+    /// Where "now" comes from, for the recorder's own records.
+    pub clock: Arc<dyn Clock>,
+}
 
-impl Ticket {
-    /// Whether [`Ticket::wait`] would return at once.
-    pub fn is_settled(&self) -> bool {
-        true
+/// Ends the recorder's threads when the session is over.
+pub struct RecorderThreads {
+    shared: Arc<Shared>,
+    worker: JoinHandle<()>,
+    link: JoinHandle<()>,
+}
+
+pub(crate) struct Shared {
+    queue: Mutex<Queue>,
+    /// Signalled when the worker has something to do.
+    work: Condvar,
+    /// Signalled when the queue has room again, and when it is drained.
+    room: Condvar,
+    link: Mutex<Link>,
+    /// Signalled when the link comes up or goes down, and when submissions are settled.
+    link_changed: Condvar,
+    lost: Mutex<Lost>,
+    settlement: ticket::Settlement,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<(Event, Arc<TicketState>)>,
+    worker: WorkerState,
+    closing: bool,
+}
+
+/// Whether the worker must be woken for a new event.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum WorkerState {
+    #[default]
+    Busy,
+    /// It looks again within a millisecond; only an urgent event wakes it.
+    Napping,
+    /// It waits for an event.
+    Asleep,
+}
+
+/// The connection and everything that was submitted and not yet settled, under one lock: whoever
+/// reconnects can neither miss a submission nor send one twice.
+struct Link {
+    state: LinkState,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    /// Frames of submissions in flight that were not written yet; void as soon as the link goes down.
+    unsent: Vec<u8>,
+    next_number: u64,
+    key: Option<DigestKey>,
+}
+
+enum LinkState {
+    /// Not connected; since when.
+    Down { since: Instant, reason: String },
+    Up(Arc<UnixStream>),
+    /// The session is over.
+    Closed,
+}
+
+struct InFlight {
+    number: u64,
+    record: tacho_event::Record,
+    ticket: Arc<TicketState>,
+}
+
+/// Events that never made it into the log, until a `gap` record says so.
+#[derive(Default)]
+struct Lost {
+    count: u64,
+    first: Option<tacho_event::Timestamp>,
+    last: Option<tacho_event::Timestamp>,
+}
+
+impl Recorder {
+    /// Starts the threads and returns at once; connecting goes on beside the caller.
+    pub fn start(
+        options: RecorderOptions,
+        connect: Box<dyn Connect>,
+    ) -> std::io::Result<(Self, RecorderThreads)> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            link: Mutex::new(Link {
+                state: LinkState::Down { since: Instant::now(), reason: "not connected yet".to_owned() },
+                in_flight: VecDeque::new(),
+                in_flight_bytes: 0,
+                unsent: Vec::new(),
+                next_number: 1,
+                key: None,
+            }),
+            lost: Mutex::default(),
+            link_changed: Condvar::new(),
+            settlement: ticket::Settlement::default(),
+        });
+        let link = {
+            let (shared, run) = (Arc::clone(&shared), options.run);
+            let builder = std::thread::Builder::new().name("recorder-link".to_owned());
+            builder.stack_size(256 * 1024).spawn(move || link::run(&shared, run, connect))?
+        };
+        let worker = {
+            let shared = Arc::clone(&shared);
+            let builder = std::thread::Builder::new().name("recorder-worker".to_owned());
+            builder.stack_size(512 * 1024).spawn(move || worker::run(&shared, options))?
+        };
+        Ok((Self { shared: Arc::clone(&shared) }, RecorderThreads { shared, worker, link }))
     }
 
-    /// Waits until the record is durable, or cannot be any more, or `deadline` has passed.
-    pub fn wait(self, deadline: Option<Instant>) -> Result<Receipt, RecordError> {
-        drop(deadline);
-        Ok(Receipt(()))
+    /// Queues `event`: it will be redacted, encoded and submitted, in the order of these calls. Returns
+    /// at once unless the queue is full; then as long as `patience` allows.
+    pub fn record(&self, event: Event, patience: Patience) -> Ticket {
+        let state = Arc::new(TicketState::default());
+        let ticket = Ticket::new(Arc::clone(&state), Arc::clone(&self.shared));
+        let timestamp = event.timestamp;
+        let deadline = match patience {
+            Patience::Wait => None,
+            Patience::UpTo(patience) => Some(Instant::now() + patience),
+            Patience::Never => Some(Instant::now()),
+        };
+        let mut queue = lock(&self.shared.queue);
+        while queue.events.len() >= QUEUED_EVENTS && !queue.closing {
+            let Some(left) = remaining(deadline) else {
+                drop(queue);
+                lock(&self.shared.lost).add(timestamp);
+                self.shared.settlement.settle(&state, Err(RecordError::Lost));
+                return ticket;
+            };
+            queue = wait(&self.shared.room, queue, left);
+        }
+        if queue.closing {
+            drop(queue);
+            let closed = RecordError::Unavailable("the session is over".to_owned());
+            self.shared.settlement.settle(&state, Err(closed));
+            return ticket;
+        }
+        queue.events.push_back((event, state));
+        let wake = match queue.worker {
+            WorkerState::Busy => false,
+            WorkerState::Napping => patience != Patience::Never,
+            WorkerState::Asleep => true,
+        };
+        if wake {
+            queue.worker = WorkerState::Busy;
+        }
+        drop(queue);
+        if wake {
+            self.shared.work.notify_one();
+        }
+        ticket
     }
 }
 
-/// Proof that a record is durable: `fdatasync` has returned. Made here and nowhere else; whoever
-/// forwards a call takes one.
-#[must_use = "a receipt is what lets a call be forwarded"]
-#[derive(Debug)]
-pub struct Receipt(());
+impl RecorderThreads {
+    /// Waits until everything queued is settled, at most `patience`, says goodbye and ends the threads.
+    /// Returns how many events were lost and never reported in a `gap` record.
+    pub fn close(self, patience: Duration) -> u64 {
+        let deadline = Instant::now() + patience;
+        {
+            let mut queue = lock(&self.shared.queue);
+            queue.closing = true;
+            self.shared.work.notify_one();
+            self.shared.room.notify_all();
+            while !queue.events.is_empty() || queue.worker == WorkerState::Busy {
+                let Some(left) = remaining(Some(deadline)) else { break };
+                queue = wait(&self.shared.room, queue, left);
+            }
+        }
+        let mut link = lock(&self.shared.link);
+        while !link.in_flight.is_empty() && !matches!(link.state, LinkState::Closed) {
+            let Some(left) = remaining(Some(deadline)) else { break };
+            link = wait(&self.shared.link_changed, link, left);
+        }
+        link.close();
+        drop(link);
+        let lost = lock(&self.shared.lost).count;
+        self.shared.link_changed.notify_all();
+        self.shared.work.notify_all();
+        if Instant::now() < deadline {
+            // A thread that panicked has nothing more to say.
+            drop(self.worker.join());
+            drop(self.link.join());
+        }
+        lost
+    }
+}
 
-/// Why there is no receipt.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum RecordError {
-    /// The writer is there and refused the record; it is not in the log.
-    #[error("the recorder refused the record: {0}")]
-    Refused(String),
-    /// No writer could be reached or started.
-    #[error("no recorder: {0}")]
-    Unavailable(String),
-    /// The deadline passed; the record may still become durable.
-    #[error("the recorder did not answer in time")]
-    Deadline,
-    /// The event was lost, and counted, as the mode allows.
-    #[error("the event was lost: the queue to the recorder is full")]
-    Lost,
+impl Link {
+    /// Whether a recorder is there, or may be there soon: until [`RECONNECT_TIMEOUT`] after it went
+    /// away. The error is why calls are refused from then on.
+    fn hope(&self) -> Result<(), RecordError> {
+        match &self.state {
+            LinkState::Up(_) => Ok(()),
+            LinkState::Down { since, .. } if since.elapsed() < RECONNECT_TIMEOUT => Ok(()),
+            LinkState::Down { reason, .. } => Err(RecordError::Unavailable(reason.clone())),
+            LinkState::Closed => Err(RecordError::Unavailable("the session is over".to_owned())),
+        }
+    }
+
+    fn close(&mut self) {
+        if let LinkState::Up(stream) = &self.state {
+            let mut bye = Vec::new();
+            crate::protocol::Frame::Bye.encode(&mut bye);
+            // If the recorder is gone there is nobody left to say goodbye to.
+            drop(std::io::Write::write_all(&mut stream.as_ref(), &bye));
+            drop(stream.shutdown(std::net::Shutdown::Both));
+        }
+        self.state = LinkState::Closed;
+    }
+}
+
+impl Lost {
+    fn add(&mut self, timestamp: tacho_event::Timestamp) {
+        self.count = self.count.saturating_add(1);
+        self.first.get_or_insert(timestamp);
+        self.last = Some(timestamp);
+    }
+}
+
+/// A poisoned lock means that a thread of ours panicked while it held it; every section under these
+/// locks leaves the data usable at each step, so the session goes on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits to be signalled, at most `left`; spurious wake-ups are the caller's to check.
+fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, left: Option<Duration>) -> MutexGuard<'a, T> {
+    match left {
+        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+        Some(left) => condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
+    }
+}
+
+/// What is left until `deadline`: `Some(None)` without a deadline, `None` when it has passed.
+fn remaining(deadline: Option<Instant>) -> Option<Option<Duration>> {
+    match deadline {
+        None => Some(None),
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            (!left.is_zero()).then_some(Some(left))
+        }
+    }
 }

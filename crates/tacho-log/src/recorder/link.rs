@@ -1,0 +1,229 @@
+//! The link thread: owns the connection, settles tickets, reconnects.
+
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tacho_event::{DigestKey, RunId};
+use thiserror::Error;
+
+use super::{Link, LinkState, RecordError, Shared, lock, wait};
+use crate::limits::{GREETING_TIMEOUT, RECONNECT_TIMEOUT};
+use crate::protocol::{self, Frame};
+
+/// Between attempts to reach a recorder: soon at first, because it usually starts within
+/// milliseconds, then seldom, because it may be gone for good.
+const RETRY_FIRST: Duration = Duration::from_millis(1);
+const RETRY_LAST: Duration = Duration::from_millis(500);
+
+/// Finds the recorder, or starts one. Called again and again while there is none.
+pub trait Connect: Send {
+    /// One attempt; must not block for long.
+    fn connect(&mut self) -> Result<UnixStream, ConnectError>;
+}
+
+/// There is no recorder to connect to.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Perhaps there is one soon.
+    #[error("{0}")]
+    NotYet(String),
+    /// There will be none: waiting for it is useless.
+    #[error("{0}")]
+    Never(String),
+}
+
+pub(super) fn run(shared: &Shared, run: RunId, mut connect: Box<dyn Connect>) {
+    let mut resumed = false;
+    let mut retry = RETRY_FIRST;
+    loop {
+        let reached = connect.connect().and_then(|stream| greet(shared, stream, run, resumed));
+        match reached {
+            Ok((stream, rest)) => {
+                resumed = true;
+                retry = RETRY_FIRST;
+                let ended = settle_until_broken(shared, &stream, rest);
+                if !set_down(shared, &ended) {
+                    return;
+                }
+            }
+            Err(error) => {
+                if !still_down(shared, &error) {
+                    return;
+                }
+                let link = lock(&shared.link);
+                drop(wait(&shared.link_changed, link, Some(retry)));
+                retry = (retry * 2).min(RETRY_LAST);
+            }
+        }
+    }
+}
+
+/// Says who we are, learns the digest key, submits again everything in flight and opens the link to
+/// the worker. Returns bytes that came after the greeting.
+fn greet(
+    shared: &Shared,
+    mut stream: UnixStream,
+    run: RunId,
+    resumed: bool,
+) -> Result<(Arc<UnixStream>, Vec<u8>), ConnectError> {
+    let not_yet = |error: std::io::Error| ConnectError::NotYet(format!("greeting: {error}"));
+    let mut bytes = Vec::new();
+    Frame::Hello { version: protocol::VERSION, run, resumed }.encode(&mut bytes);
+    stream.set_read_timeout(Some(GREETING_TIMEOUT)).map_err(not_yet)?;
+    stream.write_all(&bytes).map_err(not_yet)?;
+    bytes.clear();
+    let (key, taken) = loop {
+        match Frame::decode(&bytes) {
+            Ok(Some((Frame::Welcome { version: protocol::VERSION, digest_key, .. }, taken))) => {
+                break (DigestKey::new(digest_key), taken);
+            }
+            Ok(Some((Frame::Error { reason }, _))) => {
+                return Err(ConnectError::Never(reason.to_owned()));
+            }
+            Ok(Some(_)) | Err(_) => {
+                let version = "the recorder speaks another version; stop it with `tacho serve --stop`";
+                return Err(ConnectError::Never(version.to_owned()));
+            }
+            Ok(None) => {}
+        }
+        let mut chunk = [0; 4096];
+        let read = stream.read(&mut chunk).map_err(not_yet)?;
+        if read == 0 {
+            return Err(ConnectError::NotYet("the recorder is leaving".to_owned()));
+        }
+        bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
+    };
+    stream.set_read_timeout(None).map_err(not_yet)?;
+    bytes.drain(..taken);
+
+    let stream = Arc::new(stream);
+    let mut link = lock(&shared.link);
+    if matches!(link.state, LinkState::Closed) {
+        return Err(ConnectError::Never("the session is over".to_owned()));
+    }
+    let mut again = Vec::new();
+    for flying in &link.in_flight {
+        let (id, stage, body) = (flying.record.id(), flying.record.stage(), flying.record.body());
+        Frame::Submit { number: flying.number, id, stage, body }.encode(&mut again);
+        if again.len() >= 64 * 1024 {
+            stream.as_ref().write_all(&again).map_err(not_yet)?;
+            again.clear();
+        }
+    }
+    stream.as_ref().write_all(&again).map_err(not_yet)?;
+    link.unsent.clear();
+    link.key = Some(key);
+    link.state = LinkState::Up(Arc::clone(&stream));
+    drop(link);
+    shared.link_changed.notify_all();
+    Ok((stream, bytes))
+}
+
+/// Reads acknowledgements until the connection ends; returns why it did.
+fn settle_until_broken(shared: &Shared, stream: &UnixStream, mut bytes: Vec<u8>) -> String {
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        let mut taken = 0;
+        loop {
+            match Frame::decode(bytes.get(taken..).unwrap_or_default()) {
+                Ok(Some((frame, length))) => {
+                    taken += length;
+                    match frame {
+                        Frame::Ack { number } => acknowledge(shared, number),
+                        Frame::Nack { number, reason } => refuse(shared, number, reason),
+                        Frame::Error { reason } => return reason.to_owned(),
+                        _ => return "the recorder sent what only sources send".to_owned(),
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return error.to_string(),
+            }
+        }
+        bytes.drain(..taken);
+        match (&*stream).read(&mut chunk) {
+            Ok(0) => return "the recorder ended".to_owned(),
+            Ok(read) => bytes.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return format!("the recorder ended: {error}"),
+        }
+    }
+}
+
+/// Everything up to `number` is durable, or was refused before.
+fn acknowledge(shared: &Shared, number: u64) {
+    let mut wake = false;
+    let mut link = lock(&shared.link);
+    while let Some(flying) = link.in_flight.pop_front_if(|flying| flying.number <= number) {
+        link.in_flight_bytes = link.in_flight_bytes.saturating_sub(flying.record.body().len());
+        wake |= shared.settlement.settle_quietly(&flying.ticket, Ok(()));
+    }
+    drop(link);
+    shared.link_changed.notify_all();
+    if wake {
+        shared.settlement.wake();
+    }
+}
+
+fn refuse(shared: &Shared, number: u64, reason: &str) {
+    let mut link = lock(&shared.link);
+    let at = link.in_flight.iter().position(|flying| flying.number == number);
+    let Some(flying) = at.and_then(|at| link.in_flight.remove(at)) else { return };
+    link.in_flight_bytes = link.in_flight_bytes.saturating_sub(flying.record.body().len());
+    drop(link);
+    lock(&shared.lost).count += 1;
+    shared.settlement.settle(&flying.ticket, Err(RecordError::Refused(reason.to_owned())));
+}
+
+/// Takes the link down; `false` when the session is over.
+fn set_down(shared: &Shared, reason: &str) -> bool {
+    let mut link = lock(&shared.link);
+    if let LinkState::Up(stream) = &link.state {
+        drop(stream.shutdown(Shutdown::Both));
+    }
+    if matches!(link.state, LinkState::Closed) {
+        fail_in_flight(shared, &mut link, "the session is over");
+        return false;
+    }
+    link.unsent.clear();
+    link.state = LinkState::Down { since: Instant::now(), reason: reason.to_owned() };
+    drop(link);
+    shared.link_changed.notify_all();
+    true
+}
+
+/// Remembers why there is no recorder. When there has been none for too long, or there never will be,
+/// what is in flight is given up, so that callers get their answer. `false` when the session is over.
+fn still_down(shared: &Shared, error: &ConnectError) -> bool {
+    let mut link = lock(&shared.link);
+    let LinkState::Down { since, reason } = &mut link.state else {
+        let why = "the session is over";
+        fail_in_flight(shared, &mut link, why);
+        return false;
+    };
+    *reason = error.to_string();
+    let long_ago = Instant::now().checked_sub(RECONNECT_TIMEOUT);
+    if let (ConnectError::Never(_), Some(long_ago)) = (error, long_ago) {
+        *since = long_ago;
+    }
+    let given_up = since.elapsed() >= RECONNECT_TIMEOUT;
+    if given_up {
+        fail_in_flight(shared, &mut link, &error.to_string());
+    }
+    drop(link);
+    shared.link_changed.notify_all();
+    true
+}
+
+fn fail_in_flight(shared: &Shared, link: &mut Link, reason: &str) {
+    link.in_flight_bytes = 0;
+    let error = RecordError::Unavailable(reason.to_owned());
+    for flying in link.in_flight.drain(..) {
+        // Its time is not kept, only that it was lost: the gap record has the count.
+        lock(&shared.lost).count += 1;
+        shared.settlement.settle_quietly(&flying.ticket, Err(error.clone()));
+    }
+    shared.settlement.wake();
+}

@@ -1,0 +1,170 @@
+//! The worker thread: takes events from the queue, redacts, encodes, submits.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tacho_event::{
+    Context, Detail, Event, EventType, IdSource, Outcome, Record, Redactor, Severity, Timestamp, Unredacted,
+};
+
+use super::ticket::TicketState;
+use super::{InFlight, Link, LinkState, Lost, RecordError, RecorderOptions, Shared, WorkerState, lock, wait};
+use crate::limits::{IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS};
+use crate::protocol::Frame;
+
+/// While events keep coming the worker looks for them at this interval instead of being woken for
+/// each, so that a caller that need not wait makes no system call.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Naps without an event before the worker waits to be woken: an idle session costs nothing.
+const NAPS_BEFORE_SLEEP: u32 = 20;
+
+/// Frames are written together up to this many bytes: a socket's buffer holds about three times that.
+const WRITE_BYTES: usize = 64 * 1024;
+
+type Batch = VecDeque<(Event, Arc<TicketState>)>;
+
+pub(super) fn run(shared: &Shared, options: RecorderOptions) {
+    let mut ids = IdSource::new(options.entropy);
+    let mut redactor = None;
+    let mut batch = Batch::new();
+    while take(shared, &mut batch) {
+        if redactor.is_none() {
+            redactor = greeted(shared).map(|key| Redactor::new(&options.redaction, key));
+        }
+        let Some(redactor) = &mut redactor else {
+            refuse(shared, &mut batch);
+            continue;
+        };
+        if let Some(gap) = take_gap(shared, &options, &mut ids) {
+            batch.push_front((gap, Arc::default()));
+        }
+        for (event, ticket) in batch.drain(..) {
+            let timestamp = event.timestamp;
+            let record = redactor.redact(event).encode();
+            submit(shared, record, ticket, timestamp);
+        }
+        write(&mut lock(&shared.link));
+    }
+}
+
+/// Moves what is queued into `batch`. Returns `false` when the session is over and all is done.
+fn take(shared: &Shared, batch: &mut Batch) -> bool {
+    let mut naps = 0;
+    let mut queue = lock(&shared.queue);
+    loop {
+        if !queue.events.is_empty() {
+            std::mem::swap(&mut queue.events, batch);
+            queue.worker = WorkerState::Busy;
+            drop(queue);
+            shared.room.notify_all();
+            return true;
+        }
+        if queue.closing {
+            queue.worker = WorkerState::Asleep;
+            drop(queue);
+            shared.room.notify_all();
+            return false;
+        }
+        naps += 1;
+        let asleep = naps > NAPS_BEFORE_SLEEP;
+        queue.worker = if asleep { WorkerState::Asleep } else { WorkerState::Napping };
+        queue = wait(&shared.work, queue, (!asleep).then_some(NAP));
+    }
+}
+
+/// The digest key from the first greeting; waits for it as long as there is hope of a recorder.
+fn greeted(shared: &Shared) -> Option<tacho_event::DigestKey> {
+    let mut link = lock(&shared.link);
+    loop {
+        if let Some(key) = &link.key {
+            return Some(key.clone());
+        }
+        link.hope().ok()?;
+        link = wait(&shared.link_changed, link, Some(Duration::from_millis(100)));
+    }
+}
+
+/// Without a key nothing can be redacted, so nothing can be kept: the whole batch is refused.
+fn refuse(shared: &Shared, batch: &mut Batch) {
+    let error = lock(&shared.link).hope().err().unwrap_or(RecordError::Deadline);
+    for (event, ticket) in batch.drain(..) {
+        lock(&shared.lost).add(event.timestamp);
+        shared.settlement.settle(&ticket, Err(error.clone()));
+    }
+}
+
+/// A `gap` event for everything lost so far, once there is a recorder to take it.
+fn take_gap(shared: &Shared, options: &RecorderOptions, ids: &mut IdSource) -> Option<Event> {
+    if lock(&shared.lost).count == 0 || !matches!(lock(&shared.link).state, LinkState::Up(_)) {
+        return None;
+    }
+    let lost = std::mem::take(&mut *lock(&shared.lost));
+    Some(gap(&lost, options, ids))
+}
+
+fn gap(lost: &Lost, options: &RecorderOptions, ids: &mut IdSource) -> Event {
+    let now = options.clock.now();
+    let context = Context { session: Some(options.run), ..Context::none() };
+    let mut gap = Event::new(ids.event(now), now, EventType::Gap, Arc::new(context));
+    gap.severity = Severity::Critical;
+    gap.outcome = Some(Outcome::Error);
+    gap.details.push(("lost", Detail::Int(i64::try_from(lost.count).unwrap_or(i64::MAX))));
+    for (name, time) in [("first", lost.first), ("last", lost.last)] {
+        if let Some(time) = time {
+            gap.details.push((name, Detail::Text(Unredacted::new(time.to_string()))));
+        }
+    }
+    gap.details.push(("reason", Detail::Word("could not be recorded in time")));
+    gap
+}
+
+/// Enters one record into what is in flight; waits when that is too much.
+fn submit(
+    shared: &Shared,
+    record: Record,
+    ticket: Arc<TicketState>,
+    timestamp: Timestamp,
+) {
+    let mut link = lock(&shared.link);
+    while link.in_flight.len() >= IN_FLIGHT_RECORDS || link.in_flight_bytes >= IN_FLIGHT_BYTES {
+        if link.hope().is_err() {
+            break;
+        }
+        write(&mut link);
+        link = wait(&shared.link_changed, link, Some(Duration::from_millis(100)));
+    }
+    if let Err(error) = link.hope() {
+        drop(link);
+        lock(&shared.lost).add(timestamp);
+        shared.settlement.settle(&ticket, Err(error));
+        return;
+    }
+    let number = link.next_number;
+    link.next_number += 1;
+    link.in_flight_bytes += record.body().len();
+    if matches!(link.state, LinkState::Up(_)) {
+        let (id, stage, body) = (record.id(), record.stage(), record.body());
+        Frame::Submit { number, id, stage, body }.encode(&mut link.unsent);
+    }
+    // While the link is down the one who reconnects submits it with the rest in flight.
+    link.in_flight.push_back(InFlight { number, record, ticket });
+    if link.unsent.len() >= WRITE_BYTES {
+        write(&mut link);
+    }
+}
+
+/// Sends what was encoded. A failure is the link thread's to repair: it sees the same broken socket,
+/// and submits again everything in flight, of which these bytes are part.
+fn write(link: &mut Link) {
+    if let LinkState::Up(stream) = &link.state
+        && !link.unsent.is_empty()
+        && let Err(_broken) = stream.as_ref().write_all(&link.unsent)
+    {
+        // Wakes the link thread, should it not have noticed.
+        drop(stream.shutdown(std::net::Shutdown::Both));
+    }
+    link.unsent.clear();
+}
