@@ -45,12 +45,7 @@ impl Checkpoint {
     /// Checks the origin, the size and, where it is 0, the root.
     pub fn new(origin: &str, size: u64, root: Hash) -> Result<Self, CheckpointError> {
         check_name(origin).map_err(CheckpointError::Origin)?;
-        if size > MAX_SIZE {
-            return Err(CheckpointError::Size);
-        }
-        if size == 0 && root != empty_root() {
-            return Err(CheckpointError::Root);
-        }
+        check_tree(size, &root)?;
         Ok(Self {
             origin: origin.to_owned(),
             size,
@@ -80,27 +75,47 @@ impl Checkpoint {
 
     /// Reads the text; accepts only what [`Checkpoint::encode`] writes.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
-        match Self::parse_foreign(text)? {
-            (checkpoint, "") => Ok(checkpoint),
-            (_, _) => Err(CheckpointError::Lines),
+        let (checkpoint, extensions) = Self::parse_foreign(text)?;
+        if !extensions.is_empty() {
+            return Err(CheckpointError::Lines);
         }
+        Self::new(&checkpoint.origin, checkpoint.size, checkpoint.root)
     }
 
-    /// Reads the text of any log, and returns the extension lines, each with its line feed.
+    /// Reads the text of any log, whose origin may be any line (Go's has spaces), and returns the
+    /// extension lines, each with its line feed.
     pub fn parse_foreign(text: &str) -> Result<(Self, &str), CheckpointError> {
         let (origin, rest) = text.split_once('\n').ok_or(CheckpointError::Lines)?;
         let (size, rest) = rest.split_once('\n').ok_or(CheckpointError::Lines)?;
         let (root, extensions) = rest.split_once('\n').ok_or(CheckpointError::Lines)?;
         // What follows is whole lines, and none of them is empty.
         let lines = extensions.strip_suffix('\n');
-        if !extensions.is_empty() && lines.is_none_or(|lines| lines.split('\n').any(str::is_empty))
-        {
+        let broken = lines.is_none_or(|lines| lines.split('\n').any(str::is_empty));
+        if origin.is_empty() || (!extensions.is_empty() && broken) {
             return Err(CheckpointError::Lines);
         }
         let size = parse_decimal(size).ok_or(CheckpointError::Size)?;
         let root = Hash::from_base64(root).ok_or(CheckpointError::Root)?;
-        Ok((Self::new(origin, size, root)?, extensions))
+        check_tree(size, &root)?;
+        Ok((
+            Self {
+                origin: origin.to_owned(),
+                size,
+                root,
+            },
+            extensions,
+        ))
     }
+}
+
+fn check_tree(size: u64, root: &Hash) -> Result<(), CheckpointError> {
+    if size > MAX_SIZE {
+        return Err(CheckpointError::Size);
+    }
+    if size == 0 && *root != empty_root() {
+        return Err(CheckpointError::Root);
+    }
+    Ok(())
 }
 
 /// A decimal number as this project writes it: no sign, no leading zeros.

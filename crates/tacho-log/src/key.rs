@@ -52,13 +52,17 @@ pub enum KeyError {
     BadSignature,
 }
 
-/// Checks a key name, which for a log is its origin: C2SP signed-note, "Format".
+/// Checks the name of a key that this project makes or trusts, which for a log is its origin.
 pub fn check_name(name: &str) -> Result<(), KeyError> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(bad) {
+    if !is_note_name(name) || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
         return Err(KeyError::Name);
     }
     Ok(())
+}
+
+/// C2SP signed-note, "Format": what any name in a signature line is.
+pub(crate) fn is_note_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+' || c < ' ')
 }
 
 /// The private key of a log. Has no `Serialize` and is overwritten when dropped.

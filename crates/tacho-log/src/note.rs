@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use crate::key::{KeyError, VerifyingKey, WitnessKey, check_name};
+use crate::key::{KeyError, VerifyingKey, WitnessKey, is_note_name};
 
 /// The largest note: that of Go's `note` package, so that what one tool accepts the other does.
 pub const MAX_NOTE_BYTES: usize = 1_000_000;
@@ -159,7 +159,9 @@ impl Signature {
     /// [`Signature::write`] writes.
     pub fn parse(line: &str) -> Option<Self> {
         let (name, base64) = line.strip_prefix(SIGNATURE_START)?.split_once(' ')?;
-        check_name(name).ok()?;
+        if !is_note_name(name) {
+            return None;
+        }
         let blob = STANDARD.decode(base64).ok()?;
         let (id, bytes) = blob.split_first_chunk()?;
         if bytes.is_empty() {

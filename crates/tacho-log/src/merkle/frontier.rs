@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use super::{Hash, MAX_SIZE, bag, empty_root, node_hash};
+use super::{Hash, HashSource, MAX_SIZE, bag, complete_subtrees, empty_root, node_hash};
 
 /// The right edge of a growing tree: the roots of its complete subtrees, at most 64 hashes. All that
 /// appending and computing the root need (a "compact range" that starts at 0).
@@ -53,6 +53,16 @@ impl Frontier {
             });
         }
         Ok(Self { size, peaks })
+    }
+
+    /// Of the first `size` leaves, at most [`MAX_SIZE`], of a stored tree.
+    pub fn read<S: HashSource>(source: &S, size: u64) -> Result<Self, S::Error> {
+        let size = size.min(MAX_SIZE);
+        let peaks = complete_subtrees(size).map(|(level, index)| source.hash(level, index));
+        Ok(Self {
+            size,
+            peaks: peaks.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Leaves so far.

@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use super::{Frontier, FrontierError, Hash, bag, complete_subtrees, empty_root};
+use super::{Hash, bag, complete_subtrees, empty_root};
 
 /// Where the hashes of a tree are kept: tiles on disk, or memory.
 pub trait HashSource {
@@ -44,17 +44,6 @@ pub enum ProveError<E> {
     Source(E),
 }
 
-impl Frontier {
-    /// The frontier of the first `size` leaves of a stored tree.
-    pub fn read<S: HashSource>(
-        source: &S,
-        size: u64,
-    ) -> Result<Result<Self, FrontierError>, S::Error> {
-        let peaks = complete_subtrees(size).map(|(level, index)| source.hash(level, index));
-        Ok(Self::from_peaks(size, peaks.collect::<Result<_, _>>()?))
-    }
-}
-
 /// The root of the first `size` leaves.
 pub fn root_at<S: HashSource>(source: &S, size: u64) -> Result<Hash, S::Error> {
     range_hash(source, 0, size)
@@ -81,9 +70,9 @@ pub fn inclusion_proof<S: HashSource>(
         };
         proof.push(range_hash(source, sibling.0, sibling.1).map_err(ProveError::Source)?);
         if index < middle {
-            end = middle
+            end = middle;
         } else {
-            start = middle
+            start = middle;
         }
     }
     proof.reverse();
@@ -115,9 +104,9 @@ pub fn consistency_proof<S: HashSource>(
         };
         proof.push(range_hash(source, sibling.0, sibling.1).map_err(ProveError::Source)?);
         if old <= middle {
-            end = middle
+            end = middle;
         } else {
-            start = middle
+            start = middle;
         }
     }
     // A verifier who has the old root has this subtree already when it is the whole old tree.

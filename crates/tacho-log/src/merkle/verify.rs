@@ -62,12 +62,9 @@ pub fn verify_inclusion(
         }
         if node & 1 == 1 || node == last {
             hash = node_hash(sibling, &hash);
-            // A last node without a right sibling moves up until it is a right child.
-            let up = if node == 0 {
-                u64::BITS - 1
-            } else {
-                node.trailing_zeros()
-            };
+            // A last node without a right sibling moves up until it is a right child. It is not 0:
+            // it is odd, or it is `last`.
+            let up = node.trailing_zeros();
             node >>= up;
             last >>= up;
         } else {
@@ -185,7 +182,7 @@ fn check_subtree(start: u64, end: u64) -> Result<(), ProofError> {
     let leaves = end.checked_sub(start).filter(|leaves| *leaves > 0);
     let aligned = leaves
         .and_then(u64::checked_next_power_of_two)
-        .is_some_and(|width| start % width == 0)
+        .is_some_and(|width| start.is_multiple_of(width))
         || (start == 0 && end > 0);
     if aligned {
         Ok(())
