@@ -37,3 +37,56 @@ pub const UNREAD_BYTES: usize = 1024 * 1024;
 /// Intents without an outcome over all sources; beyond it an intent is recorded but its interruption
 /// would not be noticed. A client that leaves so many calls open is broken.
 pub const OPEN_CALLS: usize = 262_144;
+
+/// How long a new recorder waits for the sources of the last one, before it writes down that their
+/// calls were interrupted. They come back within milliseconds; a minute would only delay the record.
+pub const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+
+// The log on disk.
+
+pub use tacho_event::limits::RECORD_BYTES;
+
+/// A segment is closed before it grows past this many bytes (`docs/format.md` §2). Large enough to
+/// compress well, small enough to be copied, searched and pruned as one thing.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The highest number of a segment within one day: three digits, so that names sort in log order.
+/// A day that needs more grows its last segment past [`SEGMENT_BYTES`].
+pub const SEGMENT_NUMBER: u16 = 999;
+
+/// Bytes buffered between two commits. One write of this size is what a crash can tear, and what a
+/// full disk has to be cut back by; sixteen records of the greatest length fit.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+
+/// A checkpoint is made at least every so many records (`docs/format.md` §7).
+pub const CHECKPOINT_RECORDS: u64 = 4_096;
+
+/// Records that no checkpoint covers, before appending is refused. Their leaf hashes wait in memory,
+/// 32 bytes each; so many of them mean that sealing has failed for a long time.
+pub const UNSEALED_RECORDS: u64 = 1 << 20;
+
+/// A file that holds a signed note (`checkpoint`, `vkey`). A note with sixteen signatures has 4 KiB.
+pub const NOTE_BYTES: u64 = 64 * 1024;
+
+/// A tile: 256 hashes of 32 bytes (C2SP tlog-tiles).
+pub const TILE_BYTES: u64 = 8_192;
+
+/// Bytes read from a segment in one go.
+pub const SEGMENT_READ_BYTES: usize = 256 * 1024;
+
+/// zstd's level for closed segments: within a few per cent of the best for JSON, at a tenth of the time.
+pub const ZSTD_LEVEL: i32 = 3;
+
+/// zstd's window, as a power of two, that a reader accepts: 8 MiB, what RFC 8878 §3.1.1.1.2 asks
+/// every decoder to support. Bounds the memory that a hostile segment can ask for.
+pub const ZSTD_WINDOW_LOG: u32 = 23;
+
+// Verification.
+
+/// Findings that a verification lists one by one; further ones are only counted. A log that is wrong
+/// from the first record on would otherwise yield a report as long as itself.
+pub const FINDINGS: usize = 100;
+
+/// Intents without an outcome that a verification keeps in mind at once. An agent has a handful;
+/// this many are a log in which something else is wrong.
+pub const OPEN_INTENTS: usize = 1 << 20;

@@ -1,0 +1,9 @@
+/// x
+#[derive(Debug)]
+pub enum Fault {}
+/// x
+#[derive(Debug)]
+pub enum AfterCrash {}
+/// x
+#[derive(Debug)]
+pub struct FaultyDisk;

@@ -1,0 +1,234 @@
+use super::{ReadError, locate};
+use crate::dir::LogDir;
+use crate::segment::{Form, Line, LineHead, Lines, SegmentName};
+
+/// Walks the lines of all segments, follows the live one as it grows, and moves on when it is closed.
+/// One walk serves readers and the verifier, so that they see the same log.
+pub(crate) struct Cursor {
+    dir: LogDir,
+    from: u64,
+    /// The `seq` that the next record must have; unknown before the first.
+    expected: Option<u64>,
+    at: Option<Place>,
+    line: Vec<u8>,
+    /// The `seq` of the line, when the line is to be given out next.
+    held: Option<u64>,
+}
+
+struct Place {
+    segment: SegmentName,
+    /// Where the next line starts.
+    offset: u64,
+    lines: Option<(Lines, Form)>,
+    /// A newer segment has been seen, so this one is complete when read to its end once more.
+    closed: bool,
+    /// Nothing more is to be read from it.
+    over: bool,
+}
+
+/// What the walk met.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    /// The next record.
+    Record { seq: u64, line: &'a [u8] },
+    /// In the place of record `seq`; the walk goes on behind it.
+    Damage { seq: u64, file: String, what: String },
+    /// Nothing more for now. `torn` bytes follow that are no whole line, or not yet.
+    End { torn: usize },
+}
+
+/// What one look at a segment gave.
+enum Look {
+    Line { file: String },
+    TooLong { file: String },
+    Unreadable { file: String, what: String },
+    Over { torn: usize, file: String },
+}
+
+impl Cursor {
+    pub(crate) fn new(dir: &LogDir, from: u64) -> Self {
+        let expected = (from == 0).then_some(0);
+        Self { dir: dir.clone(), from, expected, at: None, line: Vec::new(), held: None }
+    }
+
+    /// The `seq` that the next record should have.
+    pub(crate) fn expected(&self) -> u64 {
+        self.expected.unwrap_or(self.from)
+    }
+
+    /// The segment of the last step.
+    pub(crate) fn file(&self) -> String {
+        self.at.as_ref().map_or_else(String::new, |place| {
+            let form = place.lines.as_ref().map_or(Form::Plain, |(_, form)| *form);
+            place.segment.file(form)
+        })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Step<'_>, ReadError> {
+        if let Some(seq) = self.held.take() {
+            return Ok(Step::Record { seq, line: &self.line });
+        }
+        loop {
+            if !self.find_start()? {
+                return Ok(Step::End { torn: 0 });
+            }
+            let seq = self.expected();
+            match self.look()? {
+                Look::Line { file } => match self.judge() {
+                    Judged::Next(seq) if seq < self.from => {}
+                    Judged::Next(seq) => return Ok(Step::Record { seq, line: &self.line }),
+                    Judged::Misplaced { expected, found } => {
+                        // What is in the wrong place is still worth reading: next time.
+                        self.held = Some(found);
+                        let what = format!("record {found} is in its place");
+                        return Ok(Step::Damage { seq: expected, file, what });
+                    }
+                    Judged::Broken(what) => return Ok(Step::Damage { seq, file, what }),
+                },
+                Look::TooLong { file } => {
+                    let what = "it is longer than a record may be".to_owned();
+                    return Ok(Step::Damage { seq, file, what });
+                }
+                Look::Unreadable { file, what } => {
+                    self.leave()?;
+                    return Ok(Step::Damage { seq, file, what });
+                }
+                Look::Over { torn, file } => {
+                    let closed = self.at.as_ref().is_some_and(|place| place.closed);
+                    if !closed {
+                        if self.see_newer()? {
+                            continue;
+                        }
+                        return Ok(Step::End { torn });
+                    }
+                    self.leave()?;
+                    if torn > 0 {
+                        let what = format!("the segment ends within it, after {torn} bytes");
+                        return Ok(Step::Damage { seq, file, what });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds where to begin reading, unless that is done; false while the log has no segments.
+    pub(crate) fn find_start(&mut self) -> Result<bool, ReadError> {
+        if self.at.is_none() {
+            let start = locate::start(&self.dir, self.from)?;
+            self.at = start.map(|(segment, offset)| Place { offset, ..Place::start_of(segment) });
+        }
+        Ok(self.at.is_some())
+    }
+
+    /// Takes the next line into `self.line`.
+    fn look(&mut self) -> Result<Look, ReadError> {
+        let Some(place) = self.at.as_mut().filter(|place| !place.over) else {
+            return Ok(Look::Over { torn: 0, file: String::new() });
+        };
+        let (lines, form) = match place.lines.take() {
+            Some(open) => place.lines.insert(open),
+            None => match locate::open(&self.dir, &place.segment, place.offset)? {
+                Some(open) => place.lines.insert(open),
+                None => {
+                    let what = "the segment is gone".to_owned();
+                    return Ok(Look::Unreadable { file: place.segment.file(Form::Plain), what });
+                }
+            },
+        };
+        let file = || place.segment.file(*form);
+        let look = match lines.next() {
+            Ok(Some(Line::Whole(line))) => {
+                self.line.clear();
+                self.line.extend_from_slice(line);
+                Look::Line { file: file() }
+            }
+            Ok(Some(Line::TooLong)) => Look::TooLong { file: file() },
+            Ok(Some(Line::Torn(rest))) => {
+                let torn = rest.len();
+                let look = Look::Over { torn, file: file() };
+                place.lines = None;
+                return Ok(look);
+            }
+            Ok(None) => {
+                let look = Look::Over { torn: 0, file: file() };
+                place.lines = None;
+                return Ok(look);
+            }
+            // What zstd says of a damaged file is a finding, and not a reason to stop.
+            Err(error) if *form == Form::Zst => {
+                Look::Unreadable { file: file(), what: error.to_string() }
+            }
+            Err(error) => {
+                let path = self.dir.segments().join(file());
+                return Err(locate::failed(&path)(error));
+            }
+        };
+        place.offset = lines.offset();
+        Ok(look)
+    }
+
+    /// Whether the line is the next record. Of one that is not, the walk takes up the count.
+    fn judge(&mut self) -> Judged {
+        let expected = self.expected;
+        let Some(head) = LineHead::parse(&self.line) else {
+            self.expected = expected.map(|seq| seq.saturating_add(1));
+            return Judged::Broken("it does not begin and end as a record does".to_owned());
+        };
+        self.expected = Some(head.seq.saturating_add(1));
+        if head.version != 1 {
+            return Judged::Broken(format!("its version is {}, which is unknown here", head.version));
+        }
+        match expected {
+            Some(expected) if expected != head.seq => {
+                Judged::Misplaced { expected, found: head.seq }
+            }
+            Some(_) | None => Judged::Next(head.seq),
+        }
+    }
+
+    /// Looks for a segment after the one being read, which is complete when there is one.
+    fn see_newer(&mut self) -> Result<bool, ReadError> {
+        let newer = self.newer()?.is_some();
+        if let Some(place) = &mut self.at {
+            place.closed = newer;
+        }
+        Ok(newer)
+    }
+
+    /// Goes to the next segment, or stays at the end of this one until there is a next one.
+    fn leave(&mut self) -> Result<(), ReadError> {
+        let newer = self.newer()?;
+        if let Some(place) = &mut self.at {
+            match newer {
+                Some(segment) => *place = Place::start_of(segment),
+                None => place.over = true,
+            }
+        }
+        Ok(())
+    }
+
+    fn newer(&self) -> Result<Option<SegmentName>, ReadError> {
+        let Some(place) = &self.at else { return Ok(None) };
+        let segments = locate::segments(&self.dir)?;
+        Ok(segments.into_iter().map(|segment| segment.name).find(|name| *name > place.segment))
+    }
+}
+
+impl Place {
+    const fn start_of(segment: SegmentName) -> Self {
+        Self { segment, offset: 0, lines: None, closed: false, over: false }
+    }
+}
+
+/// What a line is.
+enum Judged {
+    Next(u64),
+    Misplaced { expected: u64, found: u64 },
+    Broken(String),
+}
+
+impl std::fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cursor({} at {})", self.dir.root().display(), self.expected())
+    }
+}
