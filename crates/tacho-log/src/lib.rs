@@ -27,4 +27,14 @@ pub mod tile;
 pub mod verify;
 
 pub use clock::{Clock, SystemClock};
-pub use recorder::{Patience, Receipt, RecordError, Recorder, Ticket};
+pub use dir::{DataDir, DirError, LockError, LogDir, WriterLock};
+pub use log::{
+    AppendError, CommitError, Log, LogOptions, OpenError, Recovered, SealError, Torn, compress_segment,
+};
+pub use recorder::{
+    Connect, ConnectError, Patience, Receipt, RecordError, Recorder, RecorderOptions, RecorderThreads,
+    Ticket,
+};
+pub use serve::{
+    AskError, Intake, Left, OpenLog, OpenLogError, ServeError, ServeOptions, Server, ask_status, ask_stop,
+};

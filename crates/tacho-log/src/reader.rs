@@ -20,25 +20,14 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of the log in `dir`.
-    ///
-    /// # Errors
-    ///
-    /// When the segments cannot be listed.
-    pub fn open(dir: &LogDir) -> Result<Self, ReadError> {
-        locate::segments(dir)?;
-        Ok(Self { dir: dir.clone() })
+    /// A reader of the log in `dir`. Nothing is opened yet.
+    pub fn new(dir: &LogDir) -> Self {
+        Self { dir: dir.clone() }
     }
 
     /// The records from `seq` on, oldest first, up to the end as it is when it is reached.
-    ///
-    /// # Errors
-    ///
-    /// When the place of the first one cannot be found.
-    pub fn records_from(&self, seq: u64) -> Result<Records, ReadError> {
-        let mut cursor = Cursor::new(&self.dir, seq);
-        cursor.find_start()?;
-        Ok(Records { cursor, over: false })
+    pub fn records_from(&self, seq: u64) -> Records {
+        Records { cursor: Cursor::new(&self.dir, seq), over: false }
     }
 
     /// The newest `count` records, oldest first. Reads the end of the log only, as far as its segments
@@ -47,9 +36,8 @@ impl Reader {
     /// # Errors
     ///
     /// When the end of the log cannot be read.
-    pub fn last(&self, count: usize) -> Result<Records, ReadError> {
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.records_from(locate::end(&self.dir)?.saturating_sub(count))
+    pub fn last(&self, count: u64) -> Result<Records, ReadError> {
+        Ok(self.records_from(locate::end(&self.dir)?.saturating_sub(count)))
     }
 
     /// The `seq` after the newest whole record: the size of the log, for whoever trusts it.
