@@ -210,3 +210,129 @@ impl VerifiedCheckpoint {
         &self.0.root
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::merkle::leaf_hash;
+
+    const ROOT: &str = "yKdfgzGw8IYzKqbubXol3bWsi9XFwQKf96QXUzWQF8o=";
+    const EMPTY: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+    #[test]
+    fn texts() {
+        use CheckpointError::{Lines, Origin, Root, Size};
+        let name = Origin(KeyError::Name);
+        let good = [
+            format!("log\n3\n{ROOT}\n"),
+            format!("log\n0\n{EMPTY}\n"),
+            format!("log\n{MAX_SIZE}\n{ROOT}\n"),
+        ];
+        for text in &good {
+            assert_eq!(Checkpoint::parse(text).unwrap().encode(), *text);
+        }
+        let cases = [
+            (String::new(), Lines),
+            ("log\n".to_owned(), Lines),
+            ("log\n3\n".to_owned(), Lines),
+            (format!("log\n3\n{ROOT}"), Lines),
+            (format!("\n3\n{ROOT}\n"), Lines),
+            (format!("go.sum database tree\n3\n{ROOT}\n"), name),
+            (format!("log\n03\n{ROOT}\n"), Size),
+            (format!("log\n00\n{EMPTY}\n"), Size),
+            (format!("log\n+3\n{ROOT}\n"), Size),
+            (format!("log\n-3\n{ROOT}\n"), Size),
+            (format!("log\n\n{ROOT}\n"), Size),
+            (format!("log\n3 \n{ROOT}\n"), Size),
+            (format!("log\n\u{663}\n{ROOT}\n"), Size),
+            (format!("log\n{}\n{ROOT}\n", MAX_SIZE + 1), Size),
+            (format!("log\n18446744073709551616\n{ROOT}\n"), Size),
+            (format!("log\n0\n{ROOT}\n"), Root),
+            (format!("log\n3\n{}\n", ROOT.trim_end_matches('=')), Root),
+            (format!("log\n3\n{}\n", ROOT.replace("8o=", "8p=")), Root),
+            (format!("log\n3\n{ROOT} \n"), Root),
+            ("log\n3\nAAAA\n".to_owned(), Root),
+            (format!("log\n3\n{ROOT}\nextension\n"), Lines),
+            (format!("log\n3\n{ROOT}\n\n"), Lines),
+        ];
+        for (text, error) in cases {
+            assert_eq!(Checkpoint::parse(&text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn checkpoints_of_other_logs_may_say_more() {
+        let text = format!("go.sum database tree\n3\n{ROOT}\none\ntwo\n");
+        let (checkpoint, extensions) = Checkpoint::parse_foreign(&text).unwrap();
+        assert_eq!(checkpoint.origin(), "go.sum database tree");
+        assert_eq!((checkpoint.size(), extensions), (3, "one\ntwo\n"));
+        for more in ["\n", "one\n\n", "\none\n", "one\n\ntwo\n", "one"] {
+            let text = format!("log\n3\n{ROOT}\n{more}");
+            assert_eq!(
+                Checkpoint::parse_foreign(&text),
+                Err(CheckpointError::Lines),
+                "{more:?}"
+            );
+        }
+        let key = SigningKey::generate("log", [1; 32]).unwrap();
+        let text = format!("log\n3\n{ROOT}\none\n");
+        let note = Note::new(text.clone(), vec![key.sign(&text)])
+            .unwrap()
+            .encode();
+        assert_eq!(
+            SignedCheckpoint::parse(note.as_bytes()),
+            Err(CheckpointError::Lines)
+        );
+        let foreign = SignedCheckpoint::parse_foreign(note.as_bytes()).unwrap();
+        assert_eq!(foreign.verify(key.verifying_key()).unwrap().size(), 3);
+        assert_eq!(foreign.encode(), note);
+    }
+
+    #[test]
+    fn only_the_key_of_the_log_is_believed() {
+        let key = SigningKey::generate("log", [1; 32]).unwrap();
+        let namesake = SigningKey::generate("log", [2; 32]).unwrap();
+        let checkpoint = Checkpoint::new("log", 3, leaf_hash(b"")).unwrap();
+        let signed = SignedCheckpoint::sign(&checkpoint, &key).unwrap();
+        assert!(signed.verify(key.verifying_key()).is_ok());
+        let unsigned = Err(CheckpointError::Note(NoteError::Unsigned));
+        assert_eq!(signed.verify(namesake.verifying_key()), unsigned);
+
+        let larger = Checkpoint::new("log", 4, leaf_hash(b"")).unwrap();
+        let moved = Note::new(larger.encode(), signed.note().signatures().to_vec()).unwrap();
+        let moved = SignedCheckpoint::parse(moved.encode().as_bytes()).unwrap();
+        let bad = CheckpointError::Note(NoteError::BadSignature(KeyError::BadSignature));
+        assert_eq!(moved.verify(key.verifying_key()), Err(bad));
+
+        // A checkpoint of one log, signed by the key of another that is trusted too.
+        let other = SigningKey::generate("other", [3; 32]).unwrap();
+        let text = checkpoint.encode();
+        let note = Note::new(text.clone(), vec![other.sign(&text)])
+            .unwrap()
+            .encode();
+        let foreign = SignedCheckpoint::parse(note.as_bytes()).unwrap();
+        assert_eq!(
+            foreign.verify(other.verifying_key()),
+            Err(CheckpointError::OtherLog)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn parses_nothing_but_what_it_writes(
+            text in prop_oneof![
+                any::<String>(),
+                "[a-z +]{0,3}\n[0-9]{0,20}\n[A-Za-z0-9+/]{42,43}=\n(x\n)?",
+            ],
+        ) {
+            if let Ok(checkpoint) = Checkpoint::parse(&text) {
+                prop_assert_eq!(checkpoint.encode(), text.as_str());
+            }
+            if let Ok((checkpoint, more)) = Checkpoint::parse_foreign(&text) {
+                prop_assert_eq!(checkpoint.encode() + more, text);
+            }
+        }
+    }
+}

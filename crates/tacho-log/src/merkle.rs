@@ -107,3 +107,6 @@ fn bag(peaks: &[Hash]) -> Option<Hash> {
         .copied()
         .reduce(|right, left| node_hash(&left, &right))
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,184 @@ impl Signature {
         out.push('\n');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::SigningKey;
+
+    const TEXT: &str = "Two lines\nof text — and a dash.\n";
+
+    fn key(name: &str, seed: u8) -> SigningKey {
+        SigningKey::generate(name, [seed; 32]).unwrap()
+    }
+
+    fn signed(text: &str, keys: &[&SigningKey]) -> String {
+        let signatures = keys.iter().map(|key| key.sign(text)).collect();
+        Note::new(text.to_owned(), signatures).unwrap().encode()
+    }
+
+    #[test]
+    fn known_keys_are_checked_and_others_ignored() {
+        let (one, two, three) = (key("one", 1), key("two", 2), key("two", 3));
+        let note = Note::parse(signed(TEXT, &[&one, &two]).as_bytes()).unwrap();
+        assert_eq!(note.text(), TEXT);
+        assert_eq!(note.signatures().len(), 2);
+        assert_eq!(note.verify(one.verifying_key()), Ok(()));
+        assert_eq!(note.verify(two.verifying_key()), Ok(()));
+        // The same name, another key.
+        assert_eq!(note.verify(three.verifying_key()), Err(NoteError::Unsigned));
+
+        let other = Note::new(TEXT.replace("Two", "Six"), note.signatures().to_vec()).unwrap();
+        let bad = Err(NoteError::BadSignature(KeyError::BadSignature));
+        assert_eq!(other.verify(one.verifying_key()), bad);
+        // A right signature does not make up for a wrong one of the same key.
+        let again = other
+            .with_signature(one.sign("Six lines\nof text — and a dash.\n"))
+            .unwrap();
+        assert_eq!(again.verify(one.verifying_key()), bad);
+        let twice = note.clone().with_signature(one.sign(TEXT)).unwrap();
+        assert_eq!(twice.verify(one.verifying_key()), Ok(()));
+
+        for cut in [0, 1, 63] {
+            let mut short = note.signatures()[0].clone();
+            short.bytes.truncate(cut);
+            let short = Note::new(TEXT.to_owned(), vec![short]);
+            assert_eq!(
+                short
+                    .map(|note| note.verify(one.verifying_key()))
+                    .unwrap_or(bad),
+                bad
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_note() {
+        let good = signed(TEXT, &[&key("one", 1)]);
+        let line = good.lines().last().unwrap().to_owned();
+        let base64 = line.rsplit(' ').next().unwrap().to_owned();
+        let cases = [
+            (TEXT.to_owned(), NoteError::Layout),
+            (format!("{TEXT}\n"), NoteError::Layout),
+            (String::new(), NoteError::Layout),
+            (format!("\n{line}\n"), NoteError::Layout),
+            (format!("text without end{line}\n"), NoteError::Layout),
+            (good.trim_end().to_owned(), NoteError::Layout),
+            (format!("\u{1}{good}"), NoteError::Text),
+            (good.replace("lines\n", "lines\r\n"), NoteError::Text),
+            (good.replace("lines", "li\tnes"), NoteError::Text),
+            (
+                format!("{good}Unexpected line.\n"),
+                NoteError::SignatureLine(2),
+            ),
+            (format!("{good}\n"), NoteError::Layout),
+            (
+                good.replace("\u{2014} one", "\u{2014}one"),
+                NoteError::SignatureLine(1),
+            ),
+            (
+                good.replace("\u{2014} one", "- one"),
+                NoteError::SignatureLine(1),
+            ),
+            (good.replace(" one ", " o ne "), NoteError::SignatureLine(1)),
+            (good.replace(" one ", " o+ne "), NoteError::SignatureLine(1)),
+            (
+                good.replace(" one ", " o\u{a0}ne "),
+                NoteError::SignatureLine(1),
+            ),
+            (good.replace(" one ", "  "), NoteError::SignatureLine(1)),
+            (good.replace(" one ", " one  "), NoteError::SignatureLine(1)),
+            (
+                good.replace(&base64, "AAAAAA=="),
+                NoteError::SignatureLine(1),
+            ),
+            (
+                good.replace(&base64, "AAAAAAB="),
+                NoteError::SignatureLine(1),
+            ),
+            (
+                good.replace(&base64, "AAAAAAA"),
+                NoteError::SignatureLine(1),
+            ),
+            (
+                good.replace(&base64, "AAAAAA-_"),
+                NoteError::SignatureLine(1),
+            ),
+            (
+                good.replace(&base64, &format!("{base64} ")),
+                NoteError::SignatureLine(1),
+            ),
+            (
+                good.clone() + &format!("{line}\n").repeat(100),
+                NoteError::TooManySignatures,
+            ),
+            ("a".repeat(MAX_NOTE_BYTES) + &good, NoteError::TooLong),
+        ];
+        assert!(Note::parse(good.as_bytes()).is_ok());
+        for (bytes, error) in cases {
+            let got = Note::parse(bytes.as_bytes());
+            assert_eq!(got, Err(error), "{:?}", bytes.get(..80).unwrap_or(&bytes));
+        }
+        assert_eq!(Note::parse(b"\xff\n\n"), Err(NoteError::Text));
+        assert!(Note::parse((good.clone() + &format!("{line}\n").repeat(99)).as_bytes()).is_ok());
+        let room = MAX_NOTE_BYTES - good.len();
+        assert!(Note::parse(("a".repeat(room) + &good).as_bytes()).is_ok());
+        assert!(Note::parse(("a".repeat(room + 1) + &good).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_text_may_have_empty_lines() {
+        let one = key("one", 1);
+        for text in [
+            "\n",
+            "\n\n",
+            "a\n\nb\n\n\n",
+            "— one AAAA\n",
+            "a\n\n— one AAAAAAAA\n",
+        ] {
+            let bytes = signed(text, &[&one]);
+            let note = Note::parse(bytes.as_bytes()).unwrap();
+            assert_eq!((note.text(), note.encode()), (text, bytes));
+            assert_eq!(note.verify(one.verifying_key()), Ok(()));
+        }
+        for text in ["", "a", "a\n\nb"] {
+            assert!(
+                Note::new(text.to_owned(), vec![one.sign(text)]).is_err(),
+                "{text:?}"
+            );
+        }
+        assert!(Note::new(TEXT.to_owned(), Vec::new()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn parses_nothing_but_what_it_writes(bytes in any::<Vec<u8>>()) {
+            if let Ok(note) = Note::parse(&bytes) {
+                prop_assert_eq!(note.encode().into_bytes(), bytes);
+            }
+        }
+
+        /// Near a note there is more to get wrong than far from one.
+        #[test]
+        fn a_changed_note_is_not_believed(
+            at in any::<prop::sample::Index>(),
+            with in prop_oneof![any::<u8>(), Just(b'\n'), Just(b' '), Just(b'='), Just(b'+')],
+            insert in any::<bool>(),
+        ) {
+            let one = key("one", 1);
+            let good = signed(TEXT, &[&one, &key("two", 2)]).into_bytes();
+            let mut bytes = good.clone();
+            let at = at.index(bytes.len());
+            if insert { bytes.insert(at, with) } else { bytes[at] = with }
+            if let Ok(note) = Note::parse(&bytes) {
+                prop_assert_eq!(note.encode().into_bytes(), bytes);
+                if note.verify(one.verifying_key()).is_ok() {
+                    prop_assert_eq!(note.text(), TEXT);
+                }
+            }
+        }
+    }
+}

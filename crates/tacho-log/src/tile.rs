@@ -322,3 +322,6 @@ pub fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, TileError>
     }
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,84 @@ impl TlogProof {
         Ok(checkpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::key::SigningKey;
+
+    fn proof() -> (SigningKey, String) {
+        let key = SigningKey::generate("log", [1; 32]).unwrap();
+        let checkpoint = Checkpoint::new("log", 1, leaf_hash(b"record")).unwrap();
+        let signed = SignedCheckpoint::sign(&checkpoint, &key).unwrap();
+        (key, TlogProof::new(0, Vec::new(), signed).unwrap().encode())
+    }
+
+    #[test]
+    fn layouts() {
+        let (key, good) = proof();
+        let parsed = TlogProof::parse(good.as_bytes()).unwrap();
+        assert!(parsed.verify(b"record", key.verifying_key()).is_ok());
+        let wrong = TlogProofError::Proof(ProofError::WrongRoot);
+        assert_eq!(parsed.verify(b"Record", key.verifying_key()), Err(wrong));
+
+        let extra = good.replace("index 0", "extra aGk=\nindex 0");
+        let parsed = TlogProof::parse(extra.as_bytes()).unwrap();
+        assert_eq!(
+            (parsed.extra(), parsed.encode()),
+            (Some(b"hi".as_slice()), extra.clone())
+        );
+
+        let hash = format!("{}\n", leaf_hash(b""));
+        let long = good.replace("index 0\n", &format!("index 0\n{}", hash.repeat(63)));
+        let parsed = TlogProof::parse(long.as_bytes()).unwrap();
+        let long = TlogProofError::Proof(ProofError::TooLong);
+        assert_eq!(parsed.verify(b"record", key.verifying_key()), Err(long));
+
+        for bad in [
+            String::new(),
+            good.replace("@v1", "@v2"),
+            good.replace("index 0", "index 00"),
+            good.replace("index 0", "index +0"),
+            good.replace("index 0", "index"),
+            good.replace("index 0\n", ""),
+            good.replace("index 0", "index 0\nextra aGk="),
+            extra.replace("aGk=", "aGk"),
+            extra.replace("aGk=", "aGl="),
+            extra.replace("aGk=", &"AAAA".repeat(MAX_EXTRA_BYTES / 4 + 1)),
+            extra.replace("extra aGk=", "extra aGk=\nextra aGk="),
+            good.replace("index 0\n", &format!("index 0\n{}", hash.repeat(64))),
+            good.replace("index 0\n", "index 0\nAAAA\n"),
+            good.replacen('\n', "\r\n", 1),
+        ] {
+            assert_eq!(
+                TlogProof::parse(bad.as_bytes()),
+                Err(TlogProofError::Malformed),
+                "{bad}"
+            );
+        }
+        let cut = good.trim_end();
+        assert!(matches!(
+            TlogProof::parse(cut.as_bytes()),
+            Err(TlogProofError::Checkpoint(_))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn parses_nothing_but_what_it_writes(
+            at in any::<prop::sample::Index>(),
+            with in any::<Vec<u8>>(),
+        ) {
+            let mut bytes = proof().1.into_bytes();
+            let at = at.index(bytes.len());
+            bytes.splice(at..(at + with.len() / 2).min(bytes.len()), with);
+            if let Ok(proof) = TlogProof::parse(&bytes) {
+                prop_assert_eq!(proof.encode().into_bytes(), bytes);
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use super::{Hash, node_hash};
+use super::{Hash, empty_root, node_hash};
 
 /// Why a proof proves nothing.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -93,6 +93,9 @@ pub fn verify_consistency(
     root2: &Hash,
     proof: &[Hash],
 ) -> Result<(), ProofError> {
+    if size1 == 0 {
+        return Err(ProofError::NoSubtree { start: 0, end: 0 });
+    }
     verify_subtree_consistency(0, size1, size2, root1, root2, proof)
 }
 
@@ -114,7 +117,8 @@ pub fn verify_subtree_inclusion(
 }
 
 /// Checks that the subtree of the leaves from `start` up to `end` with hash `subtree` is part of the
-/// tree of `size` leaves with `root`: draft-ietf-plants-merkle-tree-certs §4.4.
+/// tree of `size` leaves with `root`: draft-ietf-plants-merkle-tree-certs §4.4. An empty subtree is part
+/// of every tree, whatever its root.
 pub fn verify_subtree_consistency(
     start: u64,
     end: u64,
@@ -123,13 +127,16 @@ pub fn verify_subtree_consistency(
     root: &Hash,
     proof: &[Hash],
 ) -> Result<(), ProofError> {
-    check_subtree(start, end)?;
     if end > size {
         return Err(ProofError::NoPrefix {
             old: end,
             new: size,
         });
     }
+    if start == end {
+        return verify_empty_subtree(subtree, proof);
+    }
+    check_subtree(start, end)?;
     // First and last node of the subtree, last node of the tree, all at one level, which rises.
     let (mut first, mut node, mut last) = (start, end - 1, size - 1);
     // Up to where the proof starts: the subtree itself, or its last complete part.
@@ -174,6 +181,17 @@ pub fn verify_subtree_consistency(
         Ok(())
     } else {
         Err(ProofError::WrongRoot)
+    }
+}
+
+fn verify_empty_subtree(subtree: &Hash, proof: &[Hash]) -> Result<(), ProofError> {
+    if !proof.is_empty() {
+        return Err(ProofError::TooLong);
+    }
+    if *subtree == empty_root() {
+        Ok(())
+    } else {
+        Err(ProofError::WrongFirstRoot)
     }
 }
 
