@@ -353,8 +353,7 @@ mod tests {
             insert in any::<bool>(),
         ) {
             let one = key("one", 1);
-            let good = signed(TEXT, &[&one, &key("two", 2)]).into_bytes();
-            let mut bytes = good.clone();
+            let mut bytes = signed(TEXT, &[&one, &key("two", 2)]).into_bytes();
             let at = at.index(bytes.len());
             if insert { bytes.insert(at, with) } else { bytes[at] = with }
             if let Ok(note) = Note::parse(&bytes) {
