@@ -1,0 +1,441 @@
+//! What was asked, what came of it, and which belongs to which: a state machine without clock, sockets
+//! or threads. Messages in, events out.
+//!
+//! The rules are those of `docs/format.md` §3 and §4. One event per message bears a `direction`, so that
+//! the number of those is the number of messages an independent observer counts; everything else that
+//! is recorded (who connected, what changed, requests that ended without an answer) bears none.
+
+mod answer;
+mod bounded;
+mod ending;
+mod links;
+mod open;
+mod parties;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tacho_event::{
+    Actor, CallId, Detail, Direction, Event, EventId, EventType, IdSource, Outcome, RunId,
+    Severity, Stage, Timestamp, Unredacted,
+};
+
+use self::links::{Links, TaskId};
+use self::open::{Open, Opens, Purpose};
+use self::parties::Parties;
+use self::tools::Tools;
+use crate::fields::{Meta, Params, text};
+use crate::frame::{End, Frame};
+use crate::limits::MESSAGE_BYTES;
+use crate::message::{IdKey, Line, Message, Shape};
+
+pub use self::ending::Ending;
+pub use self::tools::Definitions;
+
+/// One instant on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// For the record.
+    pub wall: Timestamp,
+    /// For durations.
+    pub mono: Instant,
+}
+
+/// What an [`Exchange`] is told once.
+#[derive(Debug)]
+pub struct Setup {
+    /// Who uses the connection.
+    pub actor: Option<Actor>,
+    /// What the server is called here.
+    pub server_name: String,
+    /// The connection.
+    pub session: RunId,
+    /// Random bits from the operating system, for the ids of events.
+    pub entropy: u64,
+    /// The definitions of the tools that this server listed last, from an earlier run.
+    pub known: Definitions,
+    /// The operator's limit for waiting for an answer. It ends the record of the call, not the call.
+    pub call_timeout: Option<Duration>,
+}
+
+/// Follows everything that is said on one connection.
+#[derive(Debug)]
+pub struct Exchange {
+    ids: IdSource,
+    parties: Parties,
+    opens: Opens,
+    links: Links,
+    tools: Tools,
+    call_timeout: Option<Duration>,
+    from_client: Traffic,
+    from_server: Traffic,
+}
+
+/// What has passed in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages, an element of a batch being one, and lines that are none.
+    pub messages: u64,
+    /// Bytes, of everything.
+    pub bytes: u64,
+    /// Lines of white space, which are passed on and not recorded.
+    pub blank_lines: u64,
+}
+
+/// What is to be done about one frame.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// To be recorded, in this order.
+    pub events: Vec<Event>,
+    /// Whether the frame may have to wait for them: all but notifications of the server.
+    pub waits: bool,
+    /// The requests in it, to be refused should they not be recorded.
+    pub requests: Vec<Asked>,
+    /// The raw ids of the answers in it, to be replaced should their outcome not be recorded.
+    pub answers: Vec<Bytes>,
+    /// It was a batch, so replies in its place come as one.
+    pub batch: bool,
+    /// [`Exchange::definitions`] is not what it was before.
+    pub definitions_changed: bool,
+}
+
+/// A request that was observed.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The id as written; absent never, for then it is no request.
+    pub id: Bytes,
+    /// The record of its intent.
+    pub intent: EventId,
+}
+
+impl Exchange {
+    /// Before the first byte.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            ids: IdSource::new(setup.entropy),
+            parties: Parties::new(setup.actor, &setup.server_name, setup.session),
+            opens: Opens::default(),
+            links: Links::default(),
+            tools: Tools::new(setup.known),
+            call_timeout: setup.call_timeout,
+            from_client: Traffic::default(),
+            from_server: Traffic::default(),
+        }
+    }
+
+    /// The definitions listed last, to be known in the next run.
+    pub const fn definitions(&self) -> &Definitions {
+        self.tools.definitions()
+    }
+
+    /// What has passed from the client, and from the server.
+    pub const fn traffic(&self) -> (Traffic, Traffic) {
+        (self.from_client, self.from_server)
+    }
+
+    /// Requests without an answer so far.
+    pub fn open_requests(&self) -> usize {
+        self.opens.len()
+    }
+
+    /// Takes the next frame of one direction.
+    pub fn observe(&mut self, from: Direction, frame: &Frame, now: Moment) -> Observed {
+        let mut seen = Observed::default();
+        let blank = frame.is_blank();
+        let traffic = match from {
+            Direction::ClientToServer => &mut self.from_client,
+            Direction::ServerToClient => &mut self.from_server,
+        };
+        traffic.bytes += u64::try_from(frame.bytes.len()).unwrap_or(u64::MAX);
+        traffic.blank_lines += u64::from(blank);
+        // The later pieces of an overlong line are covered by the record of the first.
+        if blank || frame.continued {
+            return seen;
+        }
+        let line = if frame.end == End::Cut {
+            let reason = format!("longer than {MESSAGE_BYTES} bytes");
+            Line::One(Message::unparsed(frame.bytes.clone(), &reason, false))
+        } else {
+            Line::parse(&frame.bytes)
+        };
+        let messages = line.messages();
+        traffic.messages += u64::try_from(messages.len()).unwrap_or(u64::MAX);
+        seen.batch = matches!(line, Line::Batch(_));
+        seen.waits = from == Direction::ClientToServer
+            || messages
+                .iter()
+                .any(|message| message.shape != Shape::Notification);
+        for message in messages {
+            match &message.shape {
+                Shape::Request => self.request(&mut seen, from, message, now),
+                Shape::Notification => self.notification(&mut seen, from, message, now),
+                Shape::Response => self.response(&mut seen, from, message, now),
+                Shape::Unparsed(reason) => self.unparsed(&mut seen, from, message, reason, now),
+            }
+        }
+        seen
+    }
+
+    fn event(&mut self, kind: EventType, now: Moment) -> Event {
+        Event::new(
+            self.ids.event(now.wall),
+            now.wall,
+            kind,
+            self.parties.context(),
+        )
+    }
+
+    /// The event that stands for one message: what every shape has in common.
+    fn message_event(
+        &mut self,
+        kind: EventType,
+        from: Direction,
+        message: &Message,
+        now: Moment,
+    ) -> Event {
+        let mut event = self.event(kind, now);
+        event.direction = Some(from);
+        event.request = message.id.clone().map(Unredacted::new);
+        event.method = message.method.clone().map(Unredacted::new);
+        if message.duplicate_members {
+            event.severity = Severity::Warning;
+            event
+                .details
+                .push(("duplicate_members", Detail::Bool(true)));
+        }
+        if message.invalid_utf8 {
+            event.severity = Severity::Warning;
+            event.details.push(("invalid_utf8", Detail::Bool(true)));
+        }
+        event
+    }
+
+    fn request(&mut self, seen: &mut Observed, from: Direction, message: &Message, now: Moment) {
+        let params = Params::of(message.params.as_deref());
+        let meta = Meta::of(params.meta);
+        let method = message.method.as_deref().unwrap_or_default();
+        let connected = from == Direction::ClientToServer && self.introduce(method, &params, &meta);
+
+        let kind = kind(method);
+        let mut event = self.message_event(kind, from, message, now);
+        event.stage = Stage::Intent;
+        event.outcome = Some(Outcome::Pending);
+        event.trace = text(meta.traceparent).map(Unredacted::new);
+        let tool = text(if kind == EventType::ResourceRead {
+            params.uri
+        } else {
+            params.name
+        })
+        .filter(|_| may_take_rounds(kind));
+        event.tool = tool.clone().map(Unredacted::new);
+        let arguments =
+            matches!(kind, EventType::ToolCall | EventType::PromptGet).then_some(params.arguments);
+        event.args = arguments
+            .unwrap_or(message.params.as_deref())
+            .map(|raw| Unredacted::new(message.text.slice_ref(raw)));
+        if kind == EventType::ToolCall {
+            event.tool_definition = tool
+                .as_deref()
+                .and_then(|name| self.tools.definition(name))
+                .cloned();
+        }
+        if params.duplicate && !message.duplicate_members {
+            event.severity = Severity::Warning;
+            event
+                .details
+                .push(("duplicate_members", Detail::Bool(true)));
+        }
+        if let Some(responses) = params.input_responses {
+            let raw = Unredacted::new(message.text.slice_ref(responses));
+            event.details.push(("input_responses", Detail::Json(raw)));
+        }
+
+        let round = may_take_rounds(kind).then(|| {
+            self.links
+                .round_key(method, tool.as_deref(), params.arguments)
+        });
+        let task = TaskId::of(from, params.task_id).filter(|_| method.starts_with("tasks/"));
+        let known_call = match (round, &task) {
+            (Some(round), _) => self.links.take_round(round, &params),
+            (None, Some(task)) => self.links.call_of_task(task),
+            (None, None) => None,
+        };
+        let call = known_call.unwrap_or_else(|| CallId::from(event.id));
+        event.call = Some(call);
+        self.related_task(&mut event, from, &meta);
+
+        let progress = meta.progress_token.map(IdKey::of);
+        if let Some(token) = &progress {
+            self.links.expect_progress(from, token.clone(), call);
+        }
+        let open = Open {
+            intent: event.id,
+            call,
+            kind,
+            method: method.to_owned(),
+            tool,
+            id: message.id.clone().unwrap_or_default(),
+            started: now.mono,
+            progress,
+            round,
+            asks_for_task: params.task.is_some(),
+            purpose: match (method, task.filter(|_| known_call.is_some())) {
+                ("tasks/result", Some(task)) => Purpose::TaskResult(task),
+                (_, Some(task)) => Purpose::Task(task),
+                ("tools/list", None) => Purpose::ListTools {
+                    first: params.cursor.is_none(),
+                },
+                ("subscriptions/listen", None) => Purpose::Listen,
+                (_, None) => Purpose::Other,
+            },
+        };
+        seen.requests.push(Asked {
+            id: open.id.clone(),
+            intent: event.id,
+        });
+        let (reused, given_up) = self.opens.insert(from, open);
+        if reused {
+            event.severity = Severity::Warning;
+            event.details.push(("id_in_use", Detail::Bool(true)));
+        }
+        seen.events.push(event);
+        seen.events
+            .extend(given_up.map(|open| self.give_up(from, open, now)));
+        if connected {
+            let event = self.connected(&params, &meta, now);
+            seen.events.push(event);
+        }
+    }
+
+    /// Learns who the client is; whether that is worth a `client_connected`.
+    fn introduce(&mut self, method: &str, params: &Params<'_>, meta: &Meta<'_>) -> bool {
+        if method == "initialize" {
+            self.parties.client(params.client_info);
+            return true;
+        }
+        self.parties.client(meta.client_info)
+    }
+
+    fn connected(&mut self, params: &Params<'_>, meta: &Meta<'_>, now: Moment) -> Event {
+        let mut event = self.event(EventType::ClientConnected, now);
+        if let Some(version) = text(params.protocol_version.or(meta.protocol_version)) {
+            event
+                .details
+                .push(("protocol_version", Detail::Text(Unredacted::new(version))));
+        }
+        event
+    }
+
+    /// Notes the task that a message says it belongs to (2025-11-25, `related-task`). A notification
+    /// then bears the task's call; a request has an outcome of its own and keeps its own.
+    fn related_task(&self, event: &mut Event, from: Direction, meta: &Meta<'_>) {
+        let Some(id) = meta
+            .related_task
+            .and_then(|raw| Params::of(Some(raw)).task_id)
+        else {
+            return;
+        };
+        let call = [from, from.reverse()]
+            .into_iter()
+            .find_map(|side| self.links.call_of_task(&TaskId::of(side, Some(id))?));
+        event.call = event.call.or(call);
+        if let Some(id) = text(Some(id)) {
+            event
+                .details
+                .push(("task", Detail::Text(Unredacted::new(id))));
+        }
+    }
+
+    fn notification(
+        &mut self,
+        seen: &mut Observed,
+        from: Direction,
+        message: &Message,
+        now: Moment,
+    ) {
+        let params = Params::of(message.params.as_deref());
+        let meta = Meta::of(params.meta);
+        let mut event = self.message_event(EventType::McpNotification, from, message, now);
+        event.args = message.params.clone().map(Unredacted::new);
+        event.trace = text(meta.traceparent).map(Unredacted::new);
+        let raw = |part: &[u8]| Detail::Json(Unredacted::new(message.text.slice_ref(part)));
+        if let Some(token) = params.progress_token {
+            event.call = self
+                .links
+                .call_of_progress(from.reverse(), &IdKey::of(token));
+            event.details.push(("progress_token", raw(token)));
+        }
+        self.related_task(&mut event, from, &meta);
+        let mut ended = None;
+        match message.method.as_deref() {
+            Some("notifications/cancelled") => {
+                if let Some(id) = params.request_id {
+                    event.details.push(("request", raw(id)));
+                }
+                if let Some(reason) = text(params.reason) {
+                    event
+                        .details
+                        .push(("reason", Detail::Text(Unredacted::new(reason))));
+                }
+                ended = self.cancel(from, &params, now);
+                event.call = ended
+                    .as_ref()
+                    .map_or(event.call, |outcome: &Event| outcome.call);
+            }
+            Some("notifications/tasks/status" | "notifications/tasks") => {
+                self.task_status(&mut event, from, &params);
+            }
+            _ => {}
+        }
+        seen.events.push(event);
+        seen.events.extend(ended);
+    }
+
+    fn unparsed(
+        &mut self,
+        seen: &mut Observed,
+        from: Direction,
+        message: &Message,
+        reason: &str,
+        now: Moment,
+    ) {
+        let mut event = self.message_event(EventType::McpUnparsed, from, message, now);
+        event.severity = Severity::Warning;
+        event.request = None;
+        event.method = None;
+        let bytes = i64::try_from(message.text.len()).unwrap_or(i64::MAX);
+        event.details.push(("bytes", Detail::Int(bytes)));
+        event
+            .details
+            .push(("reason", Detail::Text(Unredacted::from(reason))));
+        event
+            .details
+            .push(("text", verdict::excerpt(&message.text)));
+        seen.events.push(event);
+    }
+}
+
+/// The type of a request's record, by its method; the same in both directions.
+fn kind(method: &str) -> EventType {
+    match method {
+        "tools/call" => EventType::ToolCall,
+        "resources/read" => EventType::ResourceRead,
+        "prompts/get" => EventType::PromptGet,
+        "sampling/createMessage" => EventType::Sampling,
+        "elicitation/create" => EventType::Elicitation,
+        _ => EventType::McpRequest,
+    }
+}
+
+/// The requests that name a thing, and that may end with `input_required` and be asked again (MCP
+/// 2026-07-28, multi-round-trip requests).
+const fn may_take_rounds(kind: EventType) -> bool {
+    matches!(
+        kind,
+        EventType::ToolCall | EventType::ResourceRead | EventType::PromptGet
+    )
+}

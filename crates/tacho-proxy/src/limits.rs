@@ -1,0 +1,81 @@
+//! Every maximum of the proxy, in one place, each with its reason.
+
+use std::time::Duration;
+
+/// One message, in bytes. The largest limits seen in peers are 16 MiB (rmcp) and 10 MB (the TypeScript
+/// SDK); sixteen times that is no message but a stream without line feeds, and it must not fill the
+/// memory. A longer line is passed on in pieces and recorded as unparsed.
+pub const MESSAGE_BYTES: usize = 256 * 1024 * 1024;
+
+/// Bytes read at once: the capacity of a Linux pipe, so that one read empties it.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// Elements of one batch that get a record each. A longer batch is one unparsed line, lest a line of
+/// commas become millions of events.
+pub const BATCH_ELEMENTS: usize = 16_384;
+
+/// Requests open at once in one direction. Past it the oldest is given up: its outcome is
+/// `interrupted`, and an answer that still comes is recorded as late.
+pub const OPEN_REQUESTS: usize = 65_536;
+
+/// Requests remembered after they were cancelled, timed out or given up, to call their answer late.
+/// Past it the oldest is forgotten and its answer is one to nothing open.
+pub const LATE_REQUESTS: usize = 4_096;
+
+/// Rounds that wait for their retry (`input_required`). Past it the oldest is forgotten and its
+/// retry counts as a call of its own.
+pub const ROUNDS: usize = 4_096;
+
+/// Tasks followed at once. Past it the oldest is forgotten: what comes of it is still recorded,
+/// but no longer under the call that created it.
+pub const TASKS: usize = 16_384;
+
+/// Progress tokens known at once. Past it progress of the oldest is no longer linked to its call.
+pub const PROGRESS_TOKENS: usize = 65_536;
+
+/// Requests that may be open under one and the same id, which a correct peer never does. Past it the
+/// oldest of them is given up.
+pub const SAME_ID: usize = 1_024;
+
+/// What a client or a server says of itself, in bytes; longer claims are not believed.
+pub const PARTY_BYTES: usize = 64 * 1024;
+
+/// Tools whose definitions are remembered for one server. Further ones are recorded when listed,
+/// but a change of them is not noticed.
+pub const TOOLS: usize = 10_000;
+
+/// Text of an unparsed line, or of an error, that is given to redaction, in bytes. Far more than a
+/// record keeps, so that a secret is not cut in two before it could be recognised.
+pub const TEXT_BYTES: usize = 64 * 1024;
+
+/// Levels of nesting that the canonical form of a tool definition follows; deeper parts are taken
+/// as written. Bounds the stack.
+pub const CANONICAL_DEPTH: usize = 256;
+
+/// Bytes that may wait in one direction for their records or for a slow reader; then reading stops
+/// and the sender feels it, as with a full pipe. One message may exceed it.
+pub const OUTBOX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Messages that may wait in one direction, so that empty lines are bounded too.
+pub const OUTBOX_FRAMES: usize = 16_384;
+
+/// Bytes of our own refusals that may wait for a reader who does not read. They must not wait for
+/// room (two directions could wait for each other), so past this they are dropped and counted.
+pub const REFUSAL_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long a server may be silent after its input was closed before it is asked to leave.
+pub const EXIT_GRACE: Duration = Duration::from_secs(5);
+
+/// How long it may then take to leave after SIGTERM before SIGKILL. Below the two seconds after
+/// which the SDKs kill us, so that no server is left behind.
+pub const TERM_GRACE: Duration = Duration::from_millis(1_500);
+
+/// How long the output of a server that has exited may be silent without ending, because another
+/// process holds it open, before it is given up.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the last records and answers may take on the way out.
+pub const FINISH_GRACE: Duration = Duration::from_secs(5);
+
+/// How often requests that have waited too long are looked for.
+pub const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
