@@ -231,7 +231,8 @@ fn nodes(level: u8, size: u64) -> u64 {
         .unwrap_or(0)
 }
 
-/// Every tile of a log of `size` records (at most [`MAX_SIZE`]), full and partial, level by level, left to right.
+/// Every tile of a log of `size` records (at most [`MAX_SIZE`]), full and partial, level by level, left
+/// to right.
 pub fn tiles_at(size: u64) -> impl Iterator<Item = TileId> {
     tiles_between(0, size)
 }
