@@ -23,7 +23,7 @@ const ERROR: u8 = 10;
 const NO_ID: [u8; 16] = [0; 16];
 
 /// One frame, borrowed from the buffer it arrived in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
     Hello { version: u16, run: RunId, resumed: bool },
     Welcome { version: u16, digest_key: [u8; 32], origin: &'a str },

@@ -1,1 +1,468 @@
+//! The one writer at work: takes submissions from its sources, writes and syncs them in batches,
+//! acknowledges, seals.
+//!
+//! One thread and one loop. What arrives while a batch is being synced is the next batch, so the
+//! faster records come the more of them share one `fdatasync`, and nothing is handed between threads.
 
+mod ask;
+mod connection;
+mod open;
+mod own;
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tacho_event::{DigestKey, EventId, EventType, IdSource, Options, Redactor, RunId, Stage};
+use thiserror::Error;
+
+use self::connection::{Connection, Request};
+use crate::clock::Clock;
+use crate::dir::DataDir;
+use crate::disk::RealDisk;
+use crate::limits::{CONNECTIONS, ORPHAN_GRACE};
+use crate::log::{AppendError, CommitError, Log, SealError, compress_segment};
+use crate::open_calls::OpenCalls;
+
+pub use self::ask::{AskError, ask_status, ask_stop};
+pub use self::open::{OpenLog, OpenLogError};
+
+/// How a recorder behaves.
+pub struct ServeOptions {
+    /// The key of the log's digests; sources get it in the greeting.
+    pub digest_key: DigestKey,
+    /// Leave when no source has been connected for this long; `None`: never.
+    pub leave_after: Option<Duration>,
+    /// Make a checkpoint at the latest this long after a record that none covers.
+    pub checkpoint_interval: Duration,
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random bits of the operating system, for identifiers.
+    pub entropy: u64,
+    /// Version of the program, for `log_opened` and the status.
+    pub version: &'static str,
+}
+
+/// Where sources come from.
+pub enum Intake {
+    /// A socket that sources connect to, bound in the data directory.
+    Socket(UnixListener),
+    /// One source in the same process; when it is gone the recorder leaves.
+    Pair(UnixStream),
+}
+
+/// Why a recorder left in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It was told to.
+    Stopped,
+    /// Nobody needed it.
+    Idle,
+}
+
+/// Why a recorder had to give up. Everything acknowledged is on disk; the next opening recovers.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The log cannot be written any more.
+    #[error("the log cannot be written any more: {0}")]
+    Commit(#[from] CommitError),
+    /// The log cannot be sealed.
+    #[error("the log cannot be sealed: {0}")]
+    Seal(#[from] SealError),
+    /// Waiting for sources failed.
+    #[error("waiting for sources: {0}")]
+    Poll(#[from] std::io::Error),
+}
+
+/// The recorder.
+pub struct Server {
+    log: Log,
+    dir: DataDir,
+    options: ServeOptions,
+    listener: Option<UnixListener>,
+    stop: UnixStream,
+    connections: Vec<Connection>,
+    calls: OpenCalls,
+    /// Until when sources of an earlier recorder may come back for their open calls.
+    orphans_until: Option<Instant>,
+    /// Ids of the newest records, while sources that submit again are about.
+    recent: Option<own::Recent>,
+    redactor: Redactor,
+    ids: IdSource,
+    /// Submissions appended to the log and not yet committed.
+    batch: Vec<Pending>,
+    settled: Vec<Settled>,
+    trouble: Option<CommitError>,
+    started: Instant,
+    idle_since: Instant,
+    last_record: Instant,
+    unsealed_since: Option<Instant>,
+    compressing: Option<JoinHandle<()>>,
+}
+
+/// What a source is to be told about a submission; `reason` says why it was refused.
+struct Settled {
+    connection: u64,
+    number: u64,
+    reason: Option<String>,
+}
+
+/// A submission on its way to the disk.
+struct Pending {
+    connection: u64,
+    number: u64,
+    id: EventId,
+    stage: Stage,
+    seq: u64,
+    run: Option<RunId>,
+}
+
+impl Server {
+    /// A recorder over an open log; `stop` becomes readable when the recorder must leave.
+    ///
+    /// # Errors
+    ///
+    /// When the log does not take its `log_opened` record.
+    pub fn new(
+        open: OpenLog,
+        intake: Intake,
+        stop: UnixStream,
+        options: ServeOptions,
+    ) -> Result<Self, ServeError> {
+        let now = Instant::now();
+        let OpenLog { log, dir, recovered, calls } = open;
+        let (listener, connections, grace) = match intake {
+            Intake::Socket(listener) => {
+                listener.set_nonblocking(true)?;
+                (Some(listener), Vec::new(), ORPHAN_GRACE)
+            }
+            // Sources of an earlier recorder cannot come back to one without a socket.
+            Intake::Pair(stream) => (None, vec![Connection::new(0, stream)?], Duration::ZERO),
+        };
+        let mut server = Self {
+            redactor: Redactor::new(&Options::default(), options.digest_key.clone()),
+            ids: IdSource::new(options.entropy),
+            orphans_until: (calls.len() > 0).then_some(now + grace),
+            log,
+            dir,
+            options,
+            listener,
+            stop,
+            connections,
+            calls,
+            recent: None,
+            batch: Vec::new(),
+            settled: Vec::new(),
+            trouble: None,
+            started: now,
+            idle_since: now,
+            last_record: now,
+            unsealed_since: None,
+            compressing: None,
+        };
+        server.record_opened(&recovered)?;
+        Ok(server)
+    }
+
+    /// Serves until told to stop or idle, then seals and closes the log.
+    pub fn run(mut self) -> Result<Left, ServeError> {
+        let mut next_connection = 1;
+        let left = loop {
+            if self.wait()? {
+                break Left::Stopped;
+            }
+            self.accept(&mut next_connection);
+            let stop = self.read();
+            self.commit();
+            self.acknowledge()?;
+            self.bury()?;
+            self.keep_time()?;
+            if stop {
+                break Left::Stopped;
+            }
+            if self.is_idle() {
+                break Left::Idle;
+            }
+        };
+        self.leave(left)?;
+        Ok(left)
+    }
+
+    /// Waits for something to do; `true` when told to stop.
+    fn wait(&self) -> Result<bool, ServeError> {
+        let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = timeout.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            // A millisecond more, so that the deadline has passed when we look.
+            tv_nsec: i64::from(left.subsec_nanos()).saturating_add(1_000_000).min(999_999_999),
+        });
+        let mut fds = vec![PollFd::new(&self.stop, PollFlags::IN)];
+        fds.extend(self.listener.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
+        for connection in &self.connections {
+            fds.push(PollFd::new(connection.stream(), connection.interest()));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(ServeError::Poll(error.into())),
+        }
+        Ok(fds.first().is_some_and(|stop| !stop.revents().is_empty()))
+    }
+
+    fn accept(&mut self, next: &mut u64) {
+        while let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) {
+            if self.connections.len() >= CONNECTIONS || !connection::is_own_user(&stream) {
+                // Closing it tells the peer enough; there is no protocol with strangers.
+                continue;
+            }
+            if let Ok(connection) = Connection::new(*next, stream) {
+                self.connections.push(connection);
+                *next += 1;
+            }
+        }
+    }
+
+    /// Reads what every source sent and appends it to the log's buffer; `true` when asked to stop.
+    fn read(&mut self) -> bool {
+        let mut stop = false;
+        let mut asked_status = Vec::new();
+        let mut connections = std::mem::take(&mut self.connections);
+        for connection in &mut connections {
+            connection.fill();
+            loop {
+                match connection.take_request() {
+                    None => break,
+                    Some(Request::Hello { run, resumed }) => {
+                        if resumed && self.recent.is_none() {
+                            self.recent = own::Recent::read(&self.dir);
+                        }
+                        connection.welcome(run, &self.options.digest_key, self.log.origin());
+                    }
+                    Some(Request::Submit { number, id, stage, body }) => {
+                        self.append(connection, number, id, stage, &body);
+                    }
+                    Some(Request::Status) => asked_status.push(connection.id()),
+                    Some(Request::Stop) => stop = true,
+                }
+            }
+        }
+        self.connections = connections;
+        if !asked_status.is_empty() {
+            let status = self.status();
+            let asked = self.connections.iter_mut().filter(|one| asked_status.contains(&one.id()));
+            asked.for_each(|connection| connection.reply_status(&status));
+        }
+        stop
+    }
+
+    fn append(
+        &mut self,
+        from: &Connection,
+        number: u64,
+        id: EventId,
+        stage: Stage,
+        body: &[u8],
+    ) {
+        if self.recent.as_ref().is_some_and(|recent| recent.contains(id)) {
+            self.settled.push(Settled { connection: from.id(), number, reason: None });
+            return;
+        }
+        let refusal = match connection::check_body(id, body) {
+            Err(reason) => Some(reason.to_owned()),
+            Ok(()) => match self.append_or_commit_first(body) {
+                Ok(seq) => {
+                    let (connection, run) = (from.id(), from.run());
+                    self.batch.push(Pending { connection, number, id, stage, seq, run });
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            },
+        };
+        if refusal.is_some() {
+            self.settled.push(Settled { connection: from.id(), number, reason: refusal });
+        }
+    }
+
+    fn append_or_commit_first(&mut self, body: &[u8]) -> Result<u64, AppendError> {
+        let now = self.options.clock.now();
+        match self.log.append(body, now) {
+            Err(AppendError::CommitFirst) => {
+                self.commit();
+                self.log.append(body, now)
+            }
+            appended => appended,
+        }
+    }
+
+    /// Makes the batch durable and notes what to tell the sources. After a failure nothing of the
+    /// batch is in the log.
+    fn commit(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let committed = self.log.commit();
+        let reason = committed.as_ref().err().map(describe);
+        for pending in self.batch.drain(..) {
+            if reason.is_none() {
+                self.calls.observe(pending.id, pending.stage, pending.seq, pending.run);
+                if let Some(recent) = &mut self.recent {
+                    recent.add(pending.id);
+                }
+            }
+            let (connection, number) = (pending.connection, pending.number);
+            self.settled.push(Settled { connection, number, reason: reason.clone() });
+        }
+        self.note_commit(committed);
+    }
+
+    fn note_commit(&mut self, committed: Result<(), CommitError>) {
+        match committed {
+            Ok(()) => {
+                let now = Instant::now();
+                self.last_record = now;
+                self.unsealed_since.get_or_insert(now);
+            }
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    /// Tells every source what became of its submissions, then faces what went wrong.
+    fn acknowledge(&mut self) -> Result<(), ServeError> {
+        for settled in self.settled.drain(..) {
+            let source = self.connections.iter_mut().find(|one| one.id() == settled.connection);
+            if let Some(source) = source {
+                source.settled(settled.number, settled.reason.as_deref());
+            }
+        }
+        self.connections.iter_mut().for_each(Connection::flush);
+        match self.trouble.take() {
+            None | Some(CommitError::Write { .. }) => Ok(()),
+            Some(error @ CommitError::Fatal { .. }) => Err(ServeError::Commit(error)),
+            Some(error @ CommitError::Replaced { .. }) => self.record_tampering(&error),
+        }
+    }
+
+    /// Removes ended connections. A source that did not say goodbye is gone with its calls open.
+    fn bury(&mut self) -> Result<(), ServeError> {
+        if !self.connections.iter().any(Connection::has_ended) {
+            return Ok(());
+        }
+        let ended: Vec<_> = self.connections.extract_if(.., |one| one.has_ended()).collect();
+        self.idle_since = Instant::now();
+        let mut gone: Vec<RunId> = ended.iter().filter_map(Connection::run).collect();
+        gone.retain(|run| !self.connections.iter().any(|other| other.run() == Some(*run)));
+        let open = self.calls.of_runs(|run| run.is_some_and(|run| gone.contains(&run)));
+        self.record_interrupted(&open)
+    }
+
+    fn keep_time(&mut self) -> Result<(), ServeError> {
+        let now = Instant::now();
+        if self.orphans_until.is_some_and(|until| until <= now) {
+            self.end_orphans()?;
+        }
+        if self.recent.as_ref().is_some_and(|recent| recent.is_old(now)) {
+            self.recent = None;
+        }
+        let quiet = now.duration_since(self.last_record) >= self.options.checkpoint_interval;
+        if quiet && self.unsealed_since.is_none() && !self.connections.is_empty() {
+            self.record_own(EventType::Heartbeat, Vec::new())?;
+            self.seal()?;
+        }
+        if self.seal_due().is_some_and(|due| due <= now) || self.log.seal_due() {
+            self.seal()?;
+        }
+        self.compress();
+        Ok(())
+    }
+
+    /// Intents of sources that did not come back.
+    fn end_orphans(&mut self) -> Result<(), ServeError> {
+        self.orphans_until = None;
+        let here: Vec<_> = self.connections.iter().filter_map(Connection::run).collect();
+        let open = self.calls.of_runs(|run| run.is_none_or(|run| !here.contains(&run)));
+        self.record_interrupted(&open)
+    }
+
+    fn seal_due(&self) -> Option<Instant> {
+        self.unsealed_since.map(|since| since + self.options.checkpoint_interval)
+    }
+
+    fn seal(&mut self) -> Result<(), ServeError> {
+        // First the open calls, then the checkpoint: after a crash between the two they are of a larger
+        // size than the checkpoint, and replaying the records after the checkpoint changes nothing.
+        let calls = self.calls.to_json(self.log.committed());
+        open::store_open_calls(self.dir.log(), &calls)?;
+        self.log.seal()?;
+        self.unsealed_since = None;
+        Ok(())
+    }
+
+    /// Compresses closed segments beside the loop, one at a time. What is not finished when the
+    /// process ends is done by the next opening.
+    fn compress(&mut self) {
+        if self.compressing.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        self.compressing = None;
+        let closed = self.log.closed_segments();
+        if !closed.is_empty() {
+            self.compressing = std::thread::Builder::new()
+                .name("recorder-compress".to_owned())
+                .spawn(move || {
+                    for segment in closed {
+                        // One that cannot be compressed stays as it is, whole and readable.
+                        drop(compress_segment(&RealDisk, &segment));
+                    }
+                })
+                .ok();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let heartbeat = (!self.connections.is_empty())
+            .then(|| self.last_record + self.options.checkpoint_interval);
+        let leave = self.leave_at();
+        let recent = self.recent.as_ref().map(own::Recent::old_at);
+        [self.seal_due(), heartbeat, leave, self.orphans_until, recent].into_iter().flatten().min()
+    }
+
+    fn leave_at(&self) -> Option<Instant> {
+        if !self.connections.is_empty() {
+            return None;
+        }
+        if self.listener.is_none() {
+            return Some(self.idle_since);
+        }
+        self.options.leave_after.map(|after| self.idle_since + after)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.leave_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// The last records, the last checkpoint. From here on nobody is answered any more.
+    fn leave(&mut self, left: Left) -> Result<(), ServeError> {
+        // Closed first: who connects now starts another recorder, which waits for our lock.
+        self.listener = None;
+        self.connections.clear();
+        self.orphans_until = None;
+        let open = self.calls.of_runs(|_| true);
+        self.record_interrupted(&open)?;
+        self.record_closed(left)?;
+        self.seal()
+    }
+}
+
+
+/// An error with its causes, for people on the other side of the socket.
+fn describe(error: &CommitError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause {
+        text.push_str(": ");
+        text.push_str(&deeper.to_string());
+        cause = deeper.source();
+    }
+    text
+}

@@ -1,2 +1,7 @@
 //! The `tacho` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tachograph::main()
+}

@@ -1,0 +1,246 @@
+//! What the user typed. The texts here are the `--help`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::Exit;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all is well; 1 what was checked is not as it should be (verify: tampered); 2 incomplete;
+3 wrong arguments or configuration; 4 it could not be done. tacho run passes on the server's own code;
+125 tacho itself failed, 126 the command cannot be executed, 127 there is no such command.
+
+Start with: tacho demo";
+
+/// The flight recorder for AI agents: records every MCP call durably, keeps secrets out of the record,
+/// makes it impossible to change unnoticed, and answers questions about it.
+#[derive(Debug, Parser)]
+#[command(name = "tacho", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Data directory [default: $XDG_STATE_HOME/tachograph, else ~/.local/state/tachograph]
+    #[arg(long, global = true, env = "TACHO_DIR", value_name = "DIR", hide_env_values = true)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run an MCP server under the recorder: its bytes pass untouched, every call is recorded first
+    Run(Run),
+    /// Run the recorder, the one writer of the log; `tacho run` starts one by itself
+    Serve(Serve),
+    /// Show the newest records; with -f, new ones as they come
+    Tail(Tail),
+    /// Show one call: intent, outcome, duration, what was redacted
+    Show(Show),
+    /// Say whether a recorder runs and what is in the log
+    Status(Json),
+    /// Look for what would keep calls from being recorded
+    Doctor(Json),
+    /// Re-read the whole log and check it against its signed checkpoint
+    Verify(Verify),
+    /// Make an MCP client's servers run under `tacho run`
+    Install(Install),
+    /// Undo `tacho install`
+    Uninstall(Install),
+    /// See what redaction does
+    #[command(subcommand)]
+    Redact(Redact),
+    /// See it all work in a temporary directory, with nothing but this program
+    Demo(Demo),
+    /// The MCP server that the demo records
+    #[command(hide = true)]
+    DemoServer { root: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// What to call the server in the record [default: the command's file name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Write the log from this process, under the exclusive lock, instead of through a recorder: for
+    /// containers
+    #[arg(long)]
+    pub(crate) in_process: bool,
+    /// What to do when recording fails or is slow
+    #[arg(long, value_enum, default_value_t = ModeArg::Strict)]
+    pub(crate) mode: ModeArg,
+    /// With --mode blocking: wait this long for the record, then forward and count a gap
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    pub(crate) deadline_ms: u64,
+    /// How much of a call to keep, after redaction
+    #[arg(long, value_enum, default_value_t = LevelArg::Request)]
+    pub(crate) level: LevelArg,
+    /// Add a keyed suffix to placeholders, so that equal secrets can be recognised (see tacho redact hash)
+    #[arg(long)]
+    pub(crate) correlate: bool,
+    /// Record calls without an answer as timed out after this long; the call itself goes on
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) call_timeout: Option<u64>,
+    /// The server's command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// No durable record, no call
+    Strict,
+    /// Wait up to a deadline, then forward the call and count what was lost
+    Blocking,
+    /// Never wait; count what was lost
+    #[value(alias = "best_effort")]
+    BestEffort,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelArg {
+    /// Who, what, when, how it ended; digests of arguments and result
+    Metadata,
+    /// Also the redacted arguments
+    Request,
+    /// Also the redacted result
+    #[value(alias = "request_response")]
+    RequestResponse,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Leave when no source has been connected for this long; 0: never [default: never; 300 in the
+    /// background]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) idle: Option<u64>,
+    /// A checkpoint at the latest this long after a record
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) checkpoint_seconds: u64,
+    /// Detach from the terminal; say nothing when another recorder has the log
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
+    /// Ask the running recorder to close the log and leave
+    #[arg(long, conflicts_with_all = ["idle", "background"])]
+    pub(crate) stop: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// How many records
+    #[arg(short, value_name = "N", default_value_t = 20)]
+    pub(crate) n: usize,
+    /// Go on with new records as they come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// JSON Lines, as when piped
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A record's `id` or `seq`, or a `call`
+    pub(crate) id: String,
+    /// The records as JSON Lines, as when piped
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Verifier key, or a file with it [default: the one beside the log, which proves nothing to a
+    /// stranger]
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: Option<String>,
+    /// A checkpoint seen earlier: the log must still begin with what it covers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Print a JSON report
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Install {
+    /// claude-desktop, claude-code, cursor, vscode, windsurf
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) client: Option<String>,
+    /// A configuration file with `mcpServers` or `servers`, of any client
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// The user's configuration or that of the project in this directory
+    #[arg(long, value_enum, default_value_t = ScopeArg::User)]
+    pub(crate) scope: ScopeArg,
+    /// Only this server; may be given again
+    #[arg(long = "server", value_name = "NAME")]
+    pub(crate) servers: Vec<String>,
+    /// Show the difference and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeArg {
+    /// Of the user
+    User,
+    /// Of the project
+    Project,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Redact {
+    /// Show what a JSON value would become, and why
+    Test {
+        /// JSON, or text; `-` or nothing: from stdin
+        value: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the keyed suffixes that a value has in this log, to search for it
+    Hash {
+        /// The value; `-` or nothing: from stdin, so that it stays out of the shell's history
+        value: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep the temporary directory
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Reads the arguments; on `--help`, `--version` and mistakes prints and gives the exit code.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        // A closed stdout or stderr is no reason to fail differently.
+        drop(error.print());
+        ExitCode::from(exit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

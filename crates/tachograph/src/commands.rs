@@ -1,0 +1,52 @@
+//! One file a command.
+
+mod demo;
+mod doctor;
+mod install;
+mod redact;
+mod run;
+mod serve;
+mod show;
+mod status;
+mod tail;
+mod verify;
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+use crate::error::{CliError, Exit, Result};
+use crate::terminal;
+
+/// Runs one command and says what went wrong.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let dir = cli.place.dir.as_deref();
+    let result = match cli.command {
+        Command::Run(args) => run::run(dir, args),
+        Command::Serve(args) => serve::run(dir, &args),
+        Command::Tail(args) => tail::run(dir, &args),
+        Command::Show(args) => show::run(dir, &args),
+        Command::Status(args) => status::run(dir, &args),
+        Command::Doctor(args) => doctor::run(dir, &args),
+        Command::Verify(args) => verify::run(dir, &args),
+        Command::Install(args) => install::install(&args, dir),
+        Command::Uninstall(args) => install::uninstall(&args),
+        Command::Redact(args) => redact::run(dir, args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoServer { root } => demo::server(&root),
+    };
+    result.unwrap_or_else(|error| {
+        terminal::message(&error.to_string());
+        error.exit().into()
+    })
+}
+
+/// Printing failed. A reader that has seen enough (`tacho tail | head`) is no failure.
+fn printed(result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CliError::from_error(Exit::Unable, "cannot print", &error))
+        }
+        _ => Ok(()),
+    }
+}

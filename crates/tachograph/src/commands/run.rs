@@ -1,0 +1,136 @@
+//! `tacho run`: one MCP server under the recorder.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tacho_event::{IdSource, Options};
+use tacho_log::{
+    Clock, Connect, DataDir, Intake, Left, LockError, Recorder, RecorderOptions, ServeError, Server,
+    SystemClock,
+};
+use tacho_proxy::{Mode, RunError, Session};
+
+use super::serve;
+use crate::args::{LevelArg, ModeArg, Run};
+use crate::connect::{InProcess, OnDemand};
+use crate::error::{CliError, Exit, Result};
+use crate::terminal;
+use crate::{definitions, keys, place};
+
+/// When the server has ended its last records get this long to become durable.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(15);
+
+pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
+    let dir = place::writers_dir(dir).map_err(as_run_error)?;
+    let mut command = args.command.into_iter();
+    let program = command.next().unwrap_or_default();
+    let name = args.name.unwrap_or_else(|| {
+        Path::new(&program).file_name().unwrap_or(&program).to_string_lossy().into_owned()
+    });
+    let entropy = u64::from_le_bytes(keys::entropy()?);
+    let run = IdSource::new(entropy).run(SystemClock.now());
+
+    let (connect, recorder_thread): (Box<dyn Connect>, _) = if args.in_process {
+        let (connect, thread) = in_process(&dir).map_err(as_run_error)?;
+        (Box::new(connect), Some(thread))
+    } else {
+        let program = std::env::current_exe()
+            .map_err(|error| CliError::from_error(Exit::RunFailed, "the path of this program", &error))?;
+        (Box::new(OnDemand::new(dir.clone(), program)), None)
+    };
+    let options = RecorderOptions {
+        run,
+        redaction: Options {
+            keep_args: args.level != LevelArg::Metadata,
+            keep_result: args.level == LevelArg::RequestResponse,
+            correlate: args.correlate,
+            ..Options::default()
+        },
+        entropy: u64::from_le_bytes(keys::entropy()?),
+        clock: Arc::new(SystemClock),
+    };
+    let (recorder, threads) = Recorder::start(options, connect)
+        .map_err(|error| CliError::from_error(Exit::RunFailed, "cannot start threads", &error))?;
+
+    let known = definitions::load(&dir, &name);
+    let session = Session {
+        program,
+        args: command.collect(),
+        name: name.clone(),
+        actor: place::os_user(),
+        run,
+        mode: match args.mode {
+            ModeArg::Strict => Mode::Strict,
+            ModeArg::Blocking => Mode::Blocking { deadline: Duration::from_millis(args.deadline_ms) },
+            ModeArg::BestEffort => Mode::BestEffort,
+        },
+        call_timeout: args.call_timeout.map(Duration::from_secs),
+        recorder,
+        clock: Arc::new(SystemClock),
+        entropy: u64::from_le_bytes(keys::entropy()?),
+        known_tools: known.clone(),
+    };
+    let ended = tacho_proxy::run(session);
+
+    let lost = threads.close(CLOSE_PATIENCE);
+    if lost > 0 {
+        terminal::message(&format!("tacho: {lost} events could not be recorded; no gap record says so"));
+    }
+    if let Some(thread) = recorder_thread {
+        finish_in_process(thread)?;
+    }
+    let ended = ended.map_err(cannot_run)?;
+    if ended.tools != known {
+        definitions::store(&dir, &name, &ended.tools);
+    }
+    Ok(ExitCode::from(ended.code))
+}
+
+type RecorderThread = (JoinHandle<Result<Left, ServeError>>, UnixStream);
+
+/// A recorder in this process, and the way to it.
+fn in_process(dir: &DataDir) -> Result<(InProcess, RecorderThread)> {
+    let wrong = |error| CliError::from_error(Exit::RunFailed, "a pair of sockets", &error);
+    let lock = dir.lock().map_err(|error| {
+        let held = matches!(error, LockError::Held { .. });
+        let failed = CliError::from_error(Exit::RunFailed, "the writer's lock", &error);
+        if held { failed.hint("leave out --in-process to use that recorder, or give another --dir") } else { failed }
+    })?;
+    let (open, digest_key) = serve::open(dir.clone(), lock)?;
+    let (ours, theirs) = UnixStream::pair().map_err(wrong)?;
+    // Kept open as long as the recorder lives: it ends with its source, not by a signal.
+    let (stop, never) = UnixStream::pair().map_err(wrong)?;
+    let server = Server::new(open, Intake::Pair(theirs), stop, serve::options(digest_key)?)
+        .map_err(|error| CliError::from_error(Exit::RunFailed, "the recorder", &error))?;
+    let thread = std::thread::Builder::new()
+        .name("recorder".to_owned())
+        .spawn(move || server.run())
+        .map_err(|error| CliError::from_error(Exit::RunFailed, "cannot start threads", &error))?;
+    Ok((InProcess(Some(ours)), (thread, never)))
+}
+
+fn finish_in_process((thread, _never): RecorderThread) -> Result<()> {
+    match thread.join() {
+        Ok(Ok(_left)) => Ok(()),
+        Ok(Err(error)) => Err(CliError::from_error(Exit::RunFailed, "the recorder gave up", &error)),
+        Err(_panic) => Err(CliError::new(Exit::RunFailed, "the recorder ended unexpectedly")),
+    }
+}
+
+fn cannot_run(error: RunError) -> CliError {
+    let exit = match &error {
+        RunError::CommandNotFound { .. } => Exit::CommandNotFound,
+        RunError::CannotExecute { .. } => Exit::CannotExecute,
+        _ => Exit::RunFailed,
+    };
+    CliError::from_error(exit, "cannot run the server", &error)
+}
+
+/// The server's exit codes are below 125, so ours are not mistaken for them.
+fn as_run_error(error: CliError) -> CliError {
+    error.with_exit(Exit::RunFailed)
+}

@@ -1,0 +1,139 @@
+//! `tacho serve`: the one writer of the log.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tacho_log::{
+    DataDir, Intake, LockError, LogOptions, OpenLog, ServeOptions, Server, SystemClock, WriterLock,
+    ask_stop,
+};
+
+use crate::args::Serve;
+use crate::connect;
+use crate::error::{CliError, Exit, Result};
+use crate::keys::{self, Keys};
+use crate::place;
+use crate::terminal;
+
+/// A recorder that a source started leaves after this long without one.
+const BACKGROUND_IDLE: Duration = Duration::from_secs(300);
+
+/// A leaving recorder seals and closes within this time; a new one waits for it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
+    if args.stop {
+        return stop(dir);
+    }
+    if args.background {
+        // Out of the client's terminal and process group, so that its Ctrl-C does not end the record.
+        // It fails only for a process that leads a group already, which then needs none of this.
+        drop(rustix::process::setsid());
+    }
+    let dir = place::writers_dir(dir)?;
+    let Some(lock) = take_lock(&dir, args.background)? else { return Ok(Exit::Ok.into()) };
+    let stop = stop_signals()?;
+    let idle = match args.idle {
+        Some(0) => None,
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None => args.background.then_some(BACKGROUND_IDLE),
+    };
+    let (open, digest_key) = open(dir.clone(), lock)?;
+    let listener = connect::bind(&dir).map_err(|error| {
+        CliError::from_error(Exit::Unable, "cannot listen on the recorder's socket", &error)
+    })?;
+    let options = ServeOptions {
+        leave_after: idle,
+        checkpoint_interval: Duration::from_secs(args.checkpoint_seconds),
+        ..options(digest_key)?
+    };
+    let recovered = open.recovered().clone();
+    let server = Server::new(open, Intake::Socket(listener), stop, options).map_err(failed)?;
+    if !args.background {
+        let size = recovered.size;
+        terminal::message(&format!("tacho: recording into {} ({size} records)", dir.root().display()));
+    }
+    let left = server.run().map_err(failed)?;
+    if !args.background {
+        terminal::message(&format!("tacho: the log is closed and sealed ({left:?})").to_lowercase());
+    }
+    Ok(Exit::Ok.into())
+}
+
+/// What both kinds of recorder have in common.
+pub(crate) fn options(digest_key: tacho_event::DigestKey) -> Result<ServeOptions> {
+    Ok(ServeOptions {
+        digest_key,
+        leave_after: None,
+        checkpoint_interval: Duration::from_secs(60),
+        clock: Arc::new(SystemClock),
+        entropy: u64::from_le_bytes(keys::entropy()?),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Opens the log for its one writer.
+pub(crate) fn open(dir: DataDir, lock: WriterLock) -> Result<(OpenLog, tacho_event::DigestKey)> {
+    let Keys { signing, digest } = keys::load_or_create(&dir, &lock)?;
+    let open = OpenLog::open(dir, lock, signing, LogOptions::default()).map_err(|error| {
+        CliError::from_error(Exit::Failed, "the log is refused", &error)
+            .hint("look at it with: tacho verify; start a new log with --dir, and keep this one as evidence")
+    })?;
+    Ok((open, digest))
+}
+
+/// The writer's lock. In the background, a lock that stays with another recorder means that this one
+/// is not needed.
+fn take_lock(dir: &DataDir, background: bool) -> Result<Option<WriterLock>> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match dir.lock() {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::Held { .. }) if background && connect::connect(dir).is_ok() => return Ok(None),
+            Err(LockError::Held { .. }) if background && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error @ LockError::Held { .. }) => {
+                return Err(CliError::from_error(Exit::Unable, "a recorder is running already", &error)
+                    .hint("see: tacho status; end it with: tacho serve --stop"));
+            }
+            Err(error) => return Err(CliError::from_error(Exit::Unable, "the writer's lock", &error)),
+        }
+    }
+}
+
+/// A stream that becomes readable on SIGTERM, SIGINT and SIGHUP.
+fn stop_signals() -> Result<UnixStream> {
+    let wrong = |error| CliError::from_error(Exit::Unable, "signals", &error);
+    let (stop, told) = UnixStream::pair().map_err(wrong)?;
+    for signal in [
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGHUP,
+    ] {
+        let told = told.try_clone().map_err(wrong)?;
+        signal_hook::low_level::pipe::register(signal, told).map_err(wrong)?;
+    }
+    Ok(stop)
+}
+
+fn stop(dir: Option<&Path>) -> Result<ExitCode> {
+    let dir = place::writers_dir(dir)?;
+    match connect::connect(&dir) {
+        Ok(stream) => ask_stop(stream)
+            .map_err(|error| CliError::from_error(Exit::Unable, "stopping the recorder", &error))?,
+        Err(error) if connect::is_absent(&error) => {
+            terminal::message("tacho: no recorder is running");
+        }
+        Err(error) => return Err(CliError::from_error(Exit::Unable, "reaching the recorder", &error)),
+    }
+    Ok(Exit::Ok.into())
+}
+
+fn failed(error: tacho_log::ServeError) -> CliError {
+    CliError::from_error(Exit::Unable, "the recorder gave up", &error)
+        .hint("what was acknowledged is on disk; the next start recovers")
+}

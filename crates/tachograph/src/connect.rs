@@ -1,0 +1,133 @@
+//! Finding the recorder, or starting one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tacho_log::{Connect, ConnectError, DataDir};
+
+/// `sun_path` has 108 bytes, the last of them zero.
+const SOCKET_PATH_BYTES: usize = 107;
+
+/// A recorder that was started is not started again before this long.
+const START_AGAIN: Duration = Duration::from_secs(2);
+
+/// Connects to the recorder of a data directory and starts one in the background when there is none.
+pub(crate) struct OnDemand {
+    dir: DataDir,
+    program: PathBuf,
+    started: Option<(Child, Instant)>,
+}
+
+impl OnDemand {
+    pub(crate) const fn new(dir: DataDir, program: PathBuf) -> Self {
+        Self { dir, program, started: None }
+    }
+
+    fn start(&mut self) -> Result<(), ConnectError> {
+        if let Some((child, at)) = &mut self.started {
+            match child.try_wait() {
+                Ok(Some(status)) if !status.success() => {
+                    let why = last_line(&self.dir.recorder_log());
+                    self.started = None;
+                    return Err(ConnectError::Never(why.unwrap_or_else(|| {
+                        format!("the recorder ended with {status} as soon as it was started")
+                    })));
+                }
+                Ok(Some(_left)) => {}
+                Ok(None) | Err(_) if at.elapsed() < START_AGAIN => return Ok(()),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        let child = self.spawn().map_err(|error| {
+            ConnectError::Never(format!("cannot start a recorder ({}): {error}", self.program.display()))
+        })?;
+        self.started = Some((child, Instant::now()));
+        Ok(())
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        let mut log = OpenOptions::new();
+        let log = log.create(true).append(true).mode(0o600).open(self.dir.recorder_log())?;
+        Command::new(&self.program)
+            .arg("serve")
+            .arg("--background")
+            .arg("--dir")
+            .arg(self.dir.root())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+    }
+}
+
+impl Connect for OnDemand {
+    fn connect(&mut self) -> Result<UnixStream, ConnectError> {
+        match connect(&self.dir) {
+            Ok(stream) => Ok(stream),
+            Err(error) if is_absent(&error) => {
+                self.start()?;
+                Err(ConnectError::NotYet("the recorder is starting".to_owned()))
+            }
+            Err(error) => Err(ConnectError::Never(format!("cannot reach the recorder: {error}"))),
+        }
+    }
+}
+
+/// One end of a pair whose other end the recorder in this process has.
+pub(crate) struct InProcess(pub(crate) Option<UnixStream>);
+
+impl Connect for InProcess {
+    fn connect(&mut self) -> Result<UnixStream, ConnectError> {
+        self.0.take().ok_or_else(|| ConnectError::Never("the recorder in this process ended".to_owned()))
+    }
+}
+
+/// Whether the error means that nobody listens, as opposed to that we may not ask.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+}
+
+/// Connects to a running recorder.
+pub(crate) fn connect(dir: &DataDir) -> io::Result<UnixStream> {
+    with_short_path(dir, |path| UnixStream::connect(path))
+}
+
+/// Binds the recorder's socket in place of one that a dead recorder left. The caller holds the
+/// writer's lock, so nobody listens on that one any more.
+pub(crate) fn bind(dir: &DataDir) -> io::Result<UnixListener> {
+    match std::fs::remove_file(dir.socket()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // The directory is 0700, so nobody can connect before the mode is set.
+    let listener = with_short_path(dir, |path| UnixListener::bind(path))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(dir.socket(), mode)?;
+    Ok(listener)
+}
+
+/// A socket's path is limited; a long one is reached through the directory's descriptor.
+fn with_short_path<T>(dir: &DataDir, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let socket = dir.socket();
+    if socket.as_os_str().len() <= SOCKET_PATH_BYTES {
+        return act(&socket);
+    }
+    let root = File::open(dir.root())?;
+    let name = socket.file_name().unwrap_or_default();
+    act(&Path::new("/proc/self/fd").join(root.as_raw_fd().to_string()).join(name))
+}
+
+/// The last line of a file, shortened: why the recorder gave up.
+pub(crate) fn last_line(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().rev().find(|line| line.starts_with("tacho: "))?;
+    Some(line.trim_start_matches("tacho: ").chars().take(500).collect())
+}
