@@ -65,7 +65,7 @@ pub enum InstallError {
     },
     /// The program's own path cannot be written into a configuration.
     #[error(
-        "the path of tacho, {path:?}, is not absolute UTF-8: move the binary to a plain path and run it from there"
+        "the path of tacho, {path}, is not absolute UTF-8: move the binary to a plain path and run it from there"
     )]
     TachoPath {
         /// The path.
@@ -73,21 +73,21 @@ pub enum InstallError {
     },
     /// The file does not exist.
     #[error(
-        "{path:?} does not exist: check the path, or add a server in the client first so that it is written"
+        "{path} does not exist: check the path, or add a server in the client first so that it is written"
     )]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// The path names a directory, a device or the like.
-    #[error("{path:?} is not a regular file: name the configuration file itself")]
+    #[error("{path} is not a regular file: name the configuration file itself")]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// Larger than any client writes.
     #[error(
-        "{path:?} has {bytes} bytes, more than the {limit} read: this is hardly a client's configuration; check the path"
+        "{path} has {bytes} bytes, more than the {limit} read: this is hardly a client's configuration; check the path"
     )]
     TooLarge {
         /// The file.
@@ -99,7 +99,7 @@ pub enum InstallError {
     },
     /// The bytes are not UTF-8.
     #[error(
-        "{path:?} is not UTF-8 (byte {offset}): save it as UTF-8 in an editor, then run this again"
+        "{path} is not UTF-8 (byte {offset}): save it as UTF-8 in an editor, then run this again"
     )]
     NotUtf8 {
         /// The file.
@@ -156,7 +156,7 @@ pub enum InstallError {
     NothingToUndo,
     /// The file or its directory may not be written.
     #[error(
-        "{path:?} is read-only: make it writable (it is not changed until then), then run this again"
+        "{path} is read-only: make it writable (it is not changed until then), then run this again"
     )]
     ReadOnly {
         /// The file.
@@ -164,7 +164,7 @@ pub enum InstallError {
     },
     /// Someone wrote to the file after it was read.
     #[error(
-        "{path:?} was changed by someone else meanwhile and is left as it is: quit the client, then run this again"
+        "{path} was changed by someone else meanwhile and is left as it is: quit the client, then run this again"
     )]
     Changed {
         /// The file.
@@ -172,7 +172,7 @@ pub enum InstallError {
     },
     /// All the names for a backup are taken.
     #[error(
-        "{path:?} has {limit} backups beside it already: remove those no longer needed (NAME.tacho-backup*)"
+        "{path} has {limit} backups beside it already: remove those no longer needed (NAME.tacho-backup*)"
     )]
     TooManyBackups {
         /// The file.
@@ -189,7 +189,7 @@ pub enum InstallError {
         reason: String,
     },
     /// The system refused.
-    #[error("cannot {what} {path:?}: {source}; the configuration is as it was")]
+    #[error("cannot {what} {path}: {source}; the configuration is as it was")]
     Io {
         /// The step.
         what: &'static str,
@@ -198,4 +198,23 @@ pub enum InstallError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl InstallError {
+    /// Whether the message says which file is meant, or whoever shows it has to.
+    #[must_use]
+    pub fn names_path(&self) -> bool {
+        matches!(
+            self,
+            Self::TachoPath { .. }
+                | Self::Missing { .. }
+                | Self::NotAFile { .. }
+                | Self::TooLarge { .. }
+                | Self::NotUtf8 { .. }
+                | Self::ReadOnly { .. }
+                | Self::Changed { .. }
+                | Self::TooManyBackups { .. }
+                | Self::Io { .. }
+        )
+    }
 }
