@@ -202,6 +202,7 @@ mod tests {
         std::os::unix::fs::symlink(&other, base.join("dirlink")).unwrap();
         std::os::unix::fs::symlink(other.join("none"), base.join("dangling")).unwrap();
         std::os::unix::fs::symlink("in.txt", base.join("inner")).unwrap();
+        std::os::unix::fs::symlink(base.join("in.txt"), other.join("back")).unwrap();
         let root = Root::new(&base).unwrap();
 
         let inside = ["in.txt", "./in.txt", "sub/../in.txt", "inner"];
@@ -218,6 +219,7 @@ mod tests {
             absolute.to_str().unwrap(),
             "link",
             "dirlink/out.txt",
+            "dirlink/back",
             "dangling",
             "sub/../../other/out.txt",
         ];

@@ -1,0 +1,44 @@
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::Run;
+use crate::peers::output;
+use crate::place::{Place, Result};
+use crate::stats::Latency;
+
+/// A logger of Node, in a process of its own.
+pub(super) fn run(
+    place: &Place,
+    script: &Path,
+    mode: &str,
+    events: &Path,
+    count: usize,
+) -> Result<Run> {
+    let out = place.fresh()?;
+    let mut command = Command::new("node");
+    command
+        .arg(script)
+        .arg(mode)
+        .arg(events)
+        .arg(out.path())
+        .arg(count.to_string());
+    let printed: Value = serde_json::from_str(&output(&mut command)?)?;
+    let figure = |name: &str| {
+        printed
+            .get(name)
+            .and_then(Value::as_f64)
+            .unwrap_or(f64::NAN)
+    };
+    Ok(Run {
+        events_per_second: figure("events_per_second"),
+        cpu_us: figure("cpu_us_per_event"),
+        bytes: figure("bytes_per_event"),
+        latency: Latency {
+            p50: figure("p50"),
+            p99: figure("p99"),
+            p999: figure("p999"),
+        },
+    })
+}
