@@ -23,17 +23,17 @@ impl DataDir {
     /// When it cannot be made, or is not safe: see [`DataDir::open`].
     pub fn create(path: &Path) -> Result<Self, DirError> {
         // An operator's own parents are made with their umask; only ours are closed to others.
-        if let Some(parent) = path.parent() {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(|source| DirError::io(parent, source))?;
         }
         let dir = Self::at(path);
         for path in [dir.root(), &dir.key_dir(), &dir.definitions(), dir.log.root()] {
             match DirBuilder::new().mode(0o700).create(path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(DirError::io(path, error));
-                }
-                Ok(()) | Err(_) => check_private(path)?,
+                Ok(()) => sync_parent(path)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(DirError::io(path, error)),
             }
+            check_private(path)?;
         }
         Ok(dir)
     }
@@ -279,6 +279,14 @@ impl DirError {
             _ => Self::Io { path, source },
         }
     }
+}
+
+/// A log whose directory is gone after a power failure would be no log.
+fn sync_parent(path: &Path) -> Result<(), DirError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let synced = File::open(parent).and_then(|dir| dir.sync_all());
+    synced.map_err(|source| DirError::io(parent, source))
 }
 
 fn check_private(path: &Path) -> Result<(), DirError> {

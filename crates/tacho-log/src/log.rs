@@ -190,7 +190,8 @@ impl Log {
     /// # Errors
     ///
     /// The records of this batch are not in the log and never will be; their numbers are given out
-    /// again. The log stays usable, save after [`CommitError::Fatal`].
+    /// again, and the log stays usable. Not so after [`CommitError::Fatal`]: then only opening the log
+    /// again decides whether they are there.
     pub fn commit(&mut self) -> Result<(), CommitError> {
         if let Some(reason) = &self.broken {
             return Err(CommitError::Fatal { reason: reason.clone() });

@@ -37,8 +37,8 @@ pub(super) fn recover(
     for path in [log.root(), &dir] {
         disk.make_dir(path).map_err(failed(path))?;
     }
-    // A crash of this process alone leaves names that are seen and not durable yet.
-    for path in [log.root(), &dir] {
+    // Also where they existed: a crash of the process alone leaves names that are seen and not durable.
+    for path in log.root().parent().into_iter().chain([log.root(), &dir]) {
         disk.sync_dir(path).map_err(failed(path))?;
     }
     let names = disk.list(&dir).map_err(failed(&dir))?;

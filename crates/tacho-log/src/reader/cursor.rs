@@ -80,7 +80,7 @@ impl Cursor {
                     Judged::Misplaced { expected, found } => {
                         // What is in the wrong place is still worth reading: next time.
                         self.held = Some(found);
-                        let what = format!("record {found} is in its place");
+                        let what = misplaced(expected, found);
                         return Ok(Step::Damage { seq: expected, file, what });
                     }
                     Judged::Broken(what) => return Ok(Step::Damage { seq, file, what }),
@@ -225,6 +225,14 @@ enum Judged {
     Next(u64),
     Misplaced { expected: u64, found: u64 },
     Broken(String),
+}
+
+fn misplaced(expected: u64, found: u64) -> String {
+    match found.checked_sub(expected) {
+        Some(2..) => format!("records {expected} to {} are missing; {found} follows", found - 1),
+        Some(_) => format!("record {expected} is missing; {found} follows"),
+        None => format!("record {found} is in its place"),
+    }
 }
 
 impl std::fmt::Debug for Cursor {

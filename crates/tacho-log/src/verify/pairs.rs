@@ -1,0 +1,122 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::Report;
+use crate::dir::LogDir;
+use crate::limits::{FINDINGS, OPEN_INTENTS};
+use crate::reader::{Cursor, Step};
+
+/// What pairing needs of a record. Everything else is only checked to be JSON.
+#[derive(Deserialize)]
+pub(super) struct Paired<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) timestamp: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    stage: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "ref")]
+    intent: Option<Cow<'a, str>>,
+}
+
+/// Sixteen bytes that stand for an id, whatever its form.
+type Key = [u8; 16];
+
+fn key(id: &str) -> Key {
+    let hash: [u8; 32] = Sha256::digest(id).into();
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// Every outcome names an intent before it; every intent has an outcome.
+#[derive(Default)]
+pub(super) struct Pairs {
+    open: HashMap<Key, u64>,
+    /// Outcomes whose intent is not open: it had an outcome before, or there is none.
+    unmatched: Vec<Unmatched>,
+    more_unmatched: u64,
+    overflow: bool,
+}
+
+struct Unmatched {
+    intent: Key,
+    seq: u64,
+    file: String,
+    what: String,
+}
+
+impl Pairs {
+    pub(super) fn take(&mut self, seq: u64, record: &Paired<'_>, file: &dyn Fn() -> String) {
+        match record.stage.as_deref() {
+            Some("intent") if self.open.len() < OPEN_INTENTS => {
+                self.open.insert(key(&record.id), seq);
+            }
+            Some("intent") => self.overflow = true,
+            Some("outcome") => {
+                let named = record.intent.as_deref().unwrap_or_default();
+                let intent = key(named);
+                if self.open.remove(&intent).is_some() {
+                    return;
+                }
+                if self.unmatched.len() < FINDINGS {
+                    let what = format!("the outcome names an intent, {named:.60}, that is not before it");
+                    self.unmatched.push(Unmatched { intent, seq, file: file(), what });
+                } else {
+                    self.more_unmatched += 1;
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// `file` is the newest segment.
+    pub(super) fn report(
+        mut self,
+        dir: &LogDir,
+        writer_running: bool,
+        file: &str,
+        report: &mut Report,
+    ) {
+        if self.overflow {
+            let what = format!("more than {OPEN_INTENTS} intents are open; their outcomes were not checked");
+            report.incomplete(None, None, what);
+            return;
+        }
+        self.forget_second_outcomes(dir);
+        for Unmatched { seq, file, what, .. } in self.unmatched {
+            report.incomplete(Some(seq), Some(&file), what);
+        }
+        if self.more_unmatched > 0 {
+            let what = format!("{} further outcomes name no open intent", self.more_unmatched);
+            report.incomplete(None, None, what);
+        }
+        report.open_intents = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
+        if let Some(first) = self.open.values().min().filter(|_| !writer_running) {
+            let what = format!("{} intents from here on have no outcome", self.open.len());
+            report.incomplete(Some(*first), Some(file), what);
+        }
+    }
+
+    /// A source may come back after its intent was written off as interrupted, so an intent may have
+    /// two outcomes. To keep all intents in mind for that would take memory without bound; it is rare,
+    /// so the log is read once more.
+    fn forget_second_outcomes(&mut self, dir: &LogDir) {
+        let Some(last) = self.unmatched.last().map(|unmatched| unmatched.seq) else { return };
+        let mut cursor = Cursor::new(dir, 0);
+        loop {
+            match cursor.next() {
+                Ok(Step::Record { seq, line }) if seq < last => {
+                    let Ok(record) = serde_json::from_slice::<Paired<'_>>(line) else { continue };
+                    if record.stage.as_deref() == Some("intent") {
+                        let found = key(&record.id);
+                        self.unmatched.retain(|outcome| outcome.intent != found || outcome.seq < seq);
+                    }
+                }
+                Ok(Step::Damage { .. }) => {}
+                Ok(Step::Record { .. } | Step::End { .. }) | Err(_) => return,
+            }
+        }
+    }
+}

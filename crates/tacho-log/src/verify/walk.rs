@@ -1,0 +1,172 @@
+use super::pairs::{Paired, Pairs};
+use super::tiles::Tiles;
+use super::{Report, VerifyOptions};
+use crate::checkpoint::VerifiedCheckpoint;
+use crate::dir::LogDir;
+use crate::merkle::{Frontier, leaf_hash};
+use crate::reader::{Cursor, Step};
+
+/// Reads all records once and compares them with everything that says what they should be.
+pub(super) fn walk(
+    dir: &LogDir,
+    checkpoint: Option<&VerifiedCheckpoint>,
+    known: Option<&VerifiedCheckpoint>,
+    options: &VerifyOptions,
+    report: &mut Report,
+) {
+    let size = checkpoint.map_or(0, VerifiedCheckpoint::size);
+    let mut walk = Walk {
+        size,
+        tree: Some(Frontier::new()),
+        tiles: Tiles::new(dir, size),
+        pairs: Pairs::default(),
+        known,
+        tail: None,
+        newest: None,
+        root_is_right: false,
+        checkpoint,
+    };
+    walk.at_size(report);
+    let mut cursor = Cursor::new(dir, 0);
+    let readable = loop {
+        let expected = cursor.expected();
+        match cursor.next() {
+            Ok(Step::Record { seq, line }) => {
+                // Borrowed from the cursor; its place is asked for only when something is wrong.
+                let line = line.to_vec();
+                walk.record(seq, &line, &|| cursor.file(), report);
+            }
+            Ok(Step::Damage { seq, file, what }) => walk.damage(seq, file, what, report),
+            Ok(Step::End { torn }) => {
+                walk.end(expected, torn, &cursor.file(), options, report);
+                break true;
+            }
+            Err(error) => {
+                report.incomplete(Some(expected), None, error_text(&error));
+                break false;
+            }
+        }
+    };
+    report.newest = walk.newest.take();
+    walk.tiles.report(walk.root_is_right, report);
+    if readable {
+        walk.pairs.report(dir, options.writer_running, &cursor.file(), report);
+    }
+}
+
+fn error_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+struct Walk<'a> {
+    /// Records that the checkpoint covers.
+    size: u64,
+    checkpoint: Option<&'a VerifiedCheckpoint>,
+    known: Option<&'a VerifiedCheckpoint>,
+    /// The tree over the records, until one is found to be wrong.
+    tree: Option<Frontier>,
+    tiles: Tiles<'a>,
+    pairs: Pairs,
+    /// The first damage after the checkpoint: a torn tail, unless a further segment follows.
+    tail: Option<(u64, String, String)>,
+    newest: Option<String>,
+    root_is_right: bool,
+}
+
+impl Walk<'_> {
+    fn record(
+        &mut self,
+        seq: u64,
+        line: &[u8],
+        file: &dyn Fn() -> String,
+        report: &mut Report,
+    ) {
+        if self.judge_tail(file, report) {
+            return;
+        }
+        let record = match serde_json::from_slice::<Paired<'_>>(line) {
+            Ok(record) => record,
+            Err(error) => return self.damage(seq, file(), format!("it is no record: {error}"), report),
+        };
+        report.records += 1;
+        if seq >= self.size {
+            report.unsealed += 1;
+        }
+        self.newest = record.timestamp.as_deref().map(str::to_owned).or(self.newest.take());
+        self.pairs.take(seq, &record, file);
+        let leaf = leaf_hash(line);
+        let Some(tree) = &mut self.tree else {
+            // Without all records before it there is no tree, but still a place in a tile.
+            self.tiles.compare(0, seq, &leaf, file, report);
+            return;
+        };
+        let tiles = &mut self.tiles;
+        tree.push_with(leaf, |level, index, hash| tiles.compare(level, index, hash, file, report));
+        self.at_size(report);
+    }
+
+    /// Compares the root where a checkpoint says what it must be.
+    fn at_size(&mut self, report: &mut Report) {
+        let Some(tree) = &self.tree else { return };
+        let signed = |checkpoint: &&VerifiedCheckpoint| checkpoint.size() == tree.size();
+        if let Some(checkpoint) = self.checkpoint.filter(signed) {
+            self.root_is_right = *checkpoint.root() == tree.root();
+            if !self.root_is_right {
+                let what = format!("the records give another root, {}", tree.root());
+                report.tampered(None, Some("checkpoint"), what);
+            }
+        }
+        if self.known.filter(signed).is_some_and(|known| *known.root() != tree.root()) {
+            let what = "the checkpoint that was kept covers other records: there are two histories";
+            report.tampered(None, None, what.to_owned());
+        }
+    }
+
+    /// True while what is read belongs to the torn tail.
+    fn judge_tail(&mut self, file: &dyn Fn() -> String, report: &mut Report) -> bool {
+        let Some((seq, torn_file, what)) = self.tail.take() else { return false };
+        if torn_file == file() {
+            self.tail = Some((seq, torn_file, what));
+            return true;
+        }
+        // Only the newest segment can be torn.
+        report.tampered(Some(seq), Some(&torn_file), what);
+        false
+    }
+
+    fn damage(&mut self, seq: u64, file: String, what: String, report: &mut Report) {
+        self.tree = None;
+        if seq < self.size || self.checkpoint.is_none() {
+            report.tampered(Some(seq), Some(&file), what);
+        } else if !self.judge_tail(&|| file.clone(), report) {
+            self.tail = Some((seq, file, what));
+        }
+    }
+
+    fn end(
+        &mut self,
+        next: u64,
+        torn: usize,
+        file: &str,
+        options: &VerifyOptions,
+        report: &mut Report,
+    ) {
+        if next < self.size {
+            let what = format!("the records end before it; the checkpoint covers {}", self.size);
+            report.tampered(Some(next), (!file.is_empty()).then_some(file), what);
+        }
+        if let Some((seq, file, what)) = self.tail.take() {
+            let what = format!("a torn tail: {what}");
+            report.incomplete(Some(seq), Some(&file), what);
+        } else if torn > 0 && !options.writer_running {
+            let what = format!("a torn tail: {torn} bytes without a line feed");
+            report.incomplete(Some(next), Some(file), what);
+        }
+    }
+}
