@@ -162,8 +162,8 @@ class Session:
             reader.join(PATIENCE)
             if reader.is_alive():
                 raise SessionError("the process ended, but something it started holds its output open")
-        if not self.process.stdin.closed:
-            self.process.stdin.close()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            stream.close()
         return 128 - status if status < 0 else status
 
     def abandon(self):
