@@ -2,22 +2,35 @@
 //! release, and runs the benches. They print ratios and never fail because something was slow.
 
 use std::io;
-use std::process::{Command, ExitStatus};
 
-/// Builds and runs; `args` go to the benches. The status is that of the first step that failed.
-pub(crate) fn run(args: &[String]) -> io::Result<ExitStatus> {
-    let built: [&[&str]; 2] = [
-        &["build", "--release", "-p", "tachograph", "-p", "tacho-bench"],
-        &["build", "--release", "-p", "tacho-event", "--example", "redact_bench"],
+use crate::place;
+
+/// Builds and runs; `arguments` go to the benches.
+pub(crate) fn run(arguments: &[String]) -> io::Result<bool> {
+    let programs: &[&str] = &[
+        "build",
+        "--release",
+        "-p",
+        "tachograph",
+        "-p",
+        "tacho-bench",
     ];
-    for step in built {
-        let status = Command::new(env!("CARGO")).args(step).status()?;
-        if !status.success() {
-            return Ok(status);
+    let example: &[&str] = &[
+        "build",
+        "--release",
+        "-p",
+        "tacho-event",
+        "--example",
+        "redact_bench",
+    ];
+    for step in [programs, example] {
+        if !place::cargo().args(step).status()?.success() {
+            return Ok(false);
         }
     }
-    Command::new(env!("CARGO"))
+    let mut bench = place::cargo();
+    bench
         .args(["run", "--release", "-q", "-p", "tacho-bench", "--"])
-        .args(args)
-        .status()
+        .args(arguments);
+    Ok(bench.status()?.success())
 }

@@ -10,6 +10,7 @@
     reason = "a chore reads the environment and keeps no data that must be durable"
 )]
 
+mod bench;
 mod ci;
 mod peers;
 mod place;
@@ -23,6 +24,7 @@ usage: cargo xtask COMMAND
   ci       everything that must pass: format, lints, tests, documentation, fences, real servers
   tidy     the rules that no other tool checks (fences, lengths, links, forbidden words)
   peers    real MCP servers from npm and PyPI, with and without the recorder (release build)
+  bench    [proxy|emit|log|redact|all]: costs as ratios against peers, in one run (release build)
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(),
         Some("tidy") => tidy::run(),
         Some("peers") => peers::run(&rest),
+        Some("bench") => bench::run(&rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

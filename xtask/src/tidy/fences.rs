@@ -67,6 +67,11 @@ const FENCES: &[Fence] = &[
         never: &[],
     },
     Fence {
+        name: "tacho-bench",
+        may_name: &["tacho-event", "tacho-log", "tacho-proxy"],
+        never: &[],
+    },
+    Fence {
         name: "xtask",
         may_name: &[],
         never: &["tokio", "clap"],
