@@ -19,7 +19,7 @@ mod id;
 mod json;
 pub mod limits;
 mod parsed;
-mod redact;
+pub mod redact;
 mod timestamp;
 mod unredacted;
 mod vocabulary;

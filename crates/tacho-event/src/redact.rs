@@ -2,8 +2,21 @@
 //!
 //! [`Redactor`] knows which member of an event is what; [`Engine`] knows what a secret looks like.
 
+mod assignment;
+pub mod detectors;
+mod email;
+mod encoded;
 mod engine;
+mod entropy;
+pub mod keys;
+pub mod numbers;
+mod pem;
 mod report;
+pub mod rules;
+mod scan;
+mod seam;
+mod stream;
+mod walk;
 
 use std::sync::Arc;
 
@@ -11,6 +24,7 @@ use bytes::Bytes;
 
 pub use engine::{Engine, Options};
 pub use report::{Finding, Report};
+pub use stream::Stream;
 
 use crate::event::{Context, Detail, Event, Failure, Party, RawJson};
 use crate::json::write_string;
@@ -71,11 +85,31 @@ impl Redactor {
         self.message(&event, &mut head, &mut report);
 
         let mut digests = Vec::new();
-        let args = self.body("args", event.args.as_ref(), self.keep_args, &mut digests, &mut report);
-        let result =
-            self.body("result", event.result.as_ref(), self.keep_result, &mut digests, &mut report);
+        let args = self.body(
+            "args",
+            event.args.as_ref(),
+            self.keep_args,
+            &mut digests,
+            &mut report,
+        );
+        let result = self.body(
+            "result",
+            event.result.as_ref(),
+            self.keep_result,
+            &mut digests,
+            &mut report,
+        );
         let details = self.details(&event.details, &mut report);
-        RedactedEvent { id: event.id, stage: event.stage, head, args, result, details, digests, report }
+        RedactedEvent {
+            id: event.id,
+            stage: event.stage,
+            head,
+            args,
+            result,
+            details,
+            digests,
+            report,
+        }
     }
 
     fn identity(&mut self, event: &Event, out: &mut Vec<u8>, report: &mut Report) {
@@ -118,14 +152,21 @@ impl Redactor {
         }
         out.extend_from_slice(b",\"message\":");
         let mut message = String::new();
-        self.engine.text(failure.message.expose(), &mut message, report);
-        let end = message.char_indices().nth(ERROR_MESSAGE_CHARS).map_or(message.len(), |(at, _)| at);
+        self.engine
+            .text(failure.message.expose(), &mut message, report);
+        let end = message
+            .char_indices()
+            .nth(ERROR_MESSAGE_CHARS)
+            .map_or(message.len(), |(at, _)| at);
         write_string(out, message.get(..end).unwrap_or_default());
         out.push(b'}');
     }
 
     fn context(&mut self, context: &Arc<Context>, out: &mut Vec<u8>, report: &mut Report) {
-        let known = self.context.as_ref().is_some_and(|(seen, ..)| Arc::ptr_eq(seen, context));
+        let known = self
+            .context
+            .as_ref()
+            .is_some_and(|(seen, ..)| Arc::ptr_eq(seen, context));
         if !known {
             let (members, found) = self.write_context(context);
             self.context = Some((Arc::clone(context), members, found));
@@ -184,9 +225,11 @@ impl Redactor {
             out.extend_from_slice(b",\"request\":");
             self.small_json(request, out, report);
         }
-        for (member, value) in
-            [("trace", &event.trace), ("method", &event.method), ("tool", &event.tool)]
-        {
+        for (member, value) in [
+            ("trace", &event.trace),
+            ("method", &event.method),
+            ("tool", &event.tool),
+        ] {
             if let Some(value) = value {
                 out.extend_from_slice(format!(",\"{member}\":").as_bytes());
                 self.name(value, out, report);
@@ -281,7 +324,10 @@ impl Redactor {
     }
 
     fn digest(&self, value: &Unredacted<Bytes>, out: &mut Vec<u8>) {
-        write_string(out, &self.key.label(&self.key.digest("detail", value.expose())));
+        write_string(
+            out,
+            &self.key.label(&self.key.digest("detail", value.expose())),
+        );
     }
 
     /// Raw JSON expected to be small, like a request id; too large becomes its digest.
@@ -297,7 +343,10 @@ impl Redactor {
         let mut kept = String::new();
         self.engine.text(name.expose(), &mut kept, report);
         if kept.len() > NAME_BYTES {
-            let end = (0..=NAME_BYTES).rev().find(|end| kept.is_char_boundary(*end)).unwrap_or(0);
+            let end = (0..=NAME_BYTES)
+                .rev()
+                .find(|end| kept.is_char_boundary(*end))
+                .unwrap_or(0);
             kept.truncate(end);
             kept.push('…');
         }

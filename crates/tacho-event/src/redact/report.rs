@@ -25,7 +25,10 @@ pub struct Finding {
 impl Report {
     /// A report that also says where each value stood; costs memory, so only for tests of a policy.
     pub fn with_findings() -> Self {
-        Self { findings: Some(Vec::new()), ..Self::default() }
+        Self {
+            findings: Some(Vec::new()),
+            ..Self::default()
+        }
     }
 
     /// Whether findings are wanted, so that their paths need to be made.
@@ -85,6 +88,18 @@ impl Report {
         }
     }
 
+    /// Takes over everything that `other` says, findings and truncations too.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.merge(&other);
+        for (path, bytes) in other.truncated {
+            self.truncate(path, bytes);
+        }
+        self.truncated_more = self.truncated_more.saturating_add(other.truncated_more);
+        for finding in other.findings.unwrap_or_default() {
+            self.find(finding);
+        }
+    }
+
     /// Appends `,"redaction":{…}`, or nothing when there is nothing to say. `cut` lists the members
     /// that were too large to keep, with their length in bytes.
     pub(crate) fn write(&self, out: &mut Vec<u8>, cut: &[(&'static str, usize)]) {
@@ -103,7 +118,11 @@ impl Report {
         if !self.truncated.is_empty() {
             out.extend_from_slice(b",\"truncated\":[");
             for (at, (path, bytes)) in self.truncated.iter().enumerate() {
-                out.extend_from_slice(if at > 0 { b",{\"path\":" } else { b"{\"path\":" });
+                out.extend_from_slice(if at > 0 {
+                    b",{\"path\":"
+                } else {
+                    b"{\"path\":"
+                });
                 write_string(out, path);
                 out.extend_from_slice(format!(",\"bytes\":{bytes}}}").as_bytes());
             }

@@ -1,0 +1,527 @@
+//! One pass over raw JSON (RFC 8259): reads, redacts and writes without building a tree.
+
+mod read;
+
+use std::borrow::Cow;
+
+use super::engine::Engine;
+use super::entropy::is_random;
+use super::keys::KeyClass;
+use super::numbers::is_card;
+use super::report::Finding;
+use super::rules::Kind;
+use super::{Report, seam};
+use crate::json::{escape_into, write_string};
+use crate::limits::JSON_DEPTH;
+
+/// Why a walk ended before the end of the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// More would have been written than allowed.
+    Budget,
+    /// Nested too deep.
+    Depth,
+    /// Not JSON.
+    Syntax,
+    /// The text ended too early.
+    End,
+}
+
+/// A step of the path to the current value.
+enum Step {
+    /// Where the key stands in the output, with its quotes.
+    Key(usize, usize),
+    Index(usize),
+}
+
+/// A string as it was read.
+pub(super) struct Text<'a> {
+    /// Without escapes; of a long one the beginning.
+    pub(super) value: Cow<'a, str>,
+    /// Bytes of all of it, without escapes.
+    length: usize,
+    seen: u16,
+    /// Can be written as it stands in the input.
+    verbatim: bool,
+}
+
+/// A text that may go on in its neighbour: where it stands in input and output.
+#[derive(Clone, Copy)]
+pub(super) struct Chunk {
+    pub(super) raw: (usize, usize),
+    pub(super) out: (usize, usize),
+    /// A message's text rather than an element of a list.
+    pub(super) prose: bool,
+}
+
+/// What a member means for its neighbours: `{"name":"password","value":"…"}`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Name,
+    Value,
+    None,
+}
+
+impl Role {
+    fn of(key: &str) -> Self {
+        const NAMES: &[&str] = &[
+            "name",
+            "key",
+            "id",
+            "field",
+            "parameter",
+            "param",
+            "header",
+            "variable",
+            "var",
+            "label",
+            "k",
+            "type",
+            "element",
+            "option",
+        ];
+        const VALUES: &[&str] = &[
+            "value",
+            "val",
+            "v",
+            "content",
+            "default",
+            "data",
+            "text",
+            "values",
+            "secretvalue",
+        ];
+        let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(key));
+        if is(NAMES) {
+            Self::Name
+        } else if is(VALUES) {
+            Self::Value
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// The words of a JSON Schema that say what a value must look like and hold none.
+const SCHEMA: &[&str] = &[
+    "type",
+    "description",
+    "title",
+    "$ref",
+    "format",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minimum",
+    "maximum",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "not",
+    "items",
+    "properties",
+    "required",
+    "additionalProperties",
+    "nullable",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+    "$comment",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "$defs",
+    "definitions",
+];
+
+pub(super) struct Walk<'a, 'e> {
+    pub(super) engine: &'e mut Engine,
+    pub(super) text: &'a str,
+    raw: &'a [u8],
+    at: usize,
+    pub(super) out: &'e mut Vec<u8>,
+    limit: usize,
+    pub(super) report: &'e mut Report,
+    steps: Vec<Step>,
+    base: &'e str,
+    nested: u8,
+}
+
+impl<'a, 'e> Walk<'a, 'e> {
+    /// A walk over `text` that lets `out` grow to `limit` bytes. `base` is put before each path.
+    pub(super) fn new(
+        engine: &'e mut Engine,
+        text: &'a str,
+        out: &'e mut Vec<u8>,
+        limit: usize,
+        report: &'e mut Report,
+        base: &'e str,
+        nested: u8,
+    ) -> Self {
+        let steps = Vec::new();
+        Self {
+            engine,
+            text,
+            raw: text.as_bytes(),
+            at: 0,
+            out,
+            limit,
+            report,
+            steps,
+            base,
+            nested,
+        }
+    }
+
+    /// One value and nothing after it.
+    pub(super) fn document(&mut self) -> Result<(), Stop> {
+        self.value(KeyClass::Plain)?;
+        self.blanks();
+        if self.at == self.raw.len() {
+            Ok(())
+        } else {
+            Err(Stop::Syntax)
+        }
+    }
+
+    fn within(&self) -> Result<(), Stop> {
+        if self.out.len() > self.limit {
+            Err(Stop::Budget)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn value(&mut self, class: KeyClass) -> Result<Option<Chunk>, Stop> {
+        self.blanks();
+        let chunk = match self.peek()? {
+            b'{' => self.object(false)?,
+            b'[' => self.array().map(|()| None)?,
+            b'"' => Some(self.string(class)?),
+            b'-' | b'0'..=b'9' => self.number().map(|()| None)?,
+            _ => {
+                let word = self.word()?;
+                self.out.extend_from_slice(word);
+                None
+            }
+        };
+        self.within()?;
+        Ok(chunk)
+    }
+
+    fn number(&mut self) -> Result<(), Stop> {
+        let numeral = self.numeral()?;
+        let card = (12..=19).contains(&numeral.len())
+            && numeral.iter().all(u8::is_ascii_digit)
+            && is_card(numeral);
+        if card {
+            let value = std::str::from_utf8(numeral).unwrap_or_default();
+            self.put(Kind::Card, value, "card");
+        } else {
+            self.out.extend_from_slice(numeral);
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, class: KeyClass) -> Result<Chunk, Stop> {
+        let from = self.at;
+        let start = self.out.len();
+        let text = self.read()?;
+        if class == KeyClass::Hint && is_random(text.value.as_bytes()) {
+            self.put(Kind::Redacted, &text.value, "entropy");
+        } else {
+            self.write(&text, (from, self.at));
+        }
+        Ok(Chunk {
+            raw: (from, self.at),
+            out: (start, self.out.len()),
+            prose: false,
+        })
+    }
+
+    fn write(&mut self, text: &Text<'a>, raw: (usize, usize)) {
+        let Self {
+            engine,
+            out,
+            steps,
+            base,
+            report,
+            nested,
+            ..
+        } = self;
+        let place = || pointer(base, steps, out);
+        match engine.clean(&text.value, text.length, text.seen, *nested, report, &place) {
+            Some(cleaned) => write_string(out, &cleaned),
+            None if text.verbatim => {
+                out.extend_from_slice(self.raw.get(raw.0..raw.1).unwrap_or_default());
+            }
+            None => write_string(out, &text.value),
+        }
+    }
+
+    /// Writes a placeholder in the place of `value`.
+    pub(super) fn put(&mut self, kind: Kind, value: &str, rule: &'static str) {
+        let placeholder = self.engine.placeholder(kind, value);
+        self.note(rule, &placeholder);
+        write_string(self.out, &placeholder);
+    }
+
+    fn note(&mut self, rule: &'static str, placeholder: &str) {
+        self.report.remove(rule);
+        if self.report.wants_findings() {
+            let path = pointer(self.base, &self.steps, self.out);
+            self.report.find(Finding {
+                path,
+                rule,
+                placeholder: placeholder.to_owned(),
+            });
+        }
+    }
+
+    /// Reads the value that comes and writes a placeholder for all of it; `null` stays.
+    fn conceal(&mut self, rule: &'static str) -> Result<(), Stop> {
+        self.blanks();
+        let start = self.at;
+        let first = self.peek()?;
+        if first == b'n' {
+            let word = self.word()?;
+            self.out.extend_from_slice(word);
+            return Ok(());
+        }
+        if first == b'"' {
+            let text = self.read()?;
+            if Engine::is_placeholder(&text.value) {
+                write_string(self.out, &text.value);
+            } else {
+                self.put(Kind::Redacted, &text.value, rule);
+            }
+            return Ok(());
+        }
+        self.skip(self.steps.len())?;
+        let value = self.text.get(start..self.at).unwrap_or_default();
+        self.put(Kind::Redacted, value, rule);
+        Ok(())
+    }
+
+    fn object(&mut self, schema: bool) -> Result<Option<Chunk>, Stop> {
+        if self.steps.len() >= JSON_DEPTH {
+            return Err(Stop::Depth);
+        }
+        let in_properties = match self.steps.last() {
+            Some(Step::Key(from, to)) => self.out.get(*from..*to) == Some(b"\"properties\""),
+            _ => false,
+        };
+        self.at += 1;
+        self.out.push(b'{');
+        let mut first = true;
+        let mut named = false;
+        let mut valued: Option<(usize, usize, usize, usize)> = None;
+        let mut chunk = None;
+        loop {
+            let comma = !first;
+            if !self.next(b'}', &mut first)? {
+                break;
+            }
+            if comma {
+                self.out.push(b',');
+            }
+            let key = self.key()?;
+            let class = self.engine.class(&key);
+            let role = Role::of(&key);
+            self.blanks();
+            let (raw, out) = (self.at, self.out.len());
+            let opens = self.peek()? == b'{';
+            if schema && !SCHEMA.contains(&&*key) {
+                self.conceal("key")?;
+            } else if class == KeyClass::Secret && in_properties && opens && self.is_schema() {
+                self.object(true)?;
+            } else if class == KeyClass::Secret || (role == Role::Value && named) {
+                self.conceal("key")?;
+            } else {
+                let value = self.value(class)?;
+                if role == Role::Name
+                    && let Some(name) = value.filter(|_| !opens)
+                {
+                    let name = self.again(name.raw);
+                    named |= self.engine.class(&name) == KeyClass::Secret;
+                }
+                if role == Role::Value {
+                    valued = Some((raw, self.at, out, self.out.len()));
+                }
+                if &*key == "text" && !opens {
+                    chunk = value.map(|chunk| Chunk {
+                        prose: true,
+                        ..chunk
+                    });
+                }
+            }
+            self.steps.pop();
+            self.within()?;
+        }
+        if named && let Some(valued) = valued {
+            self.conceal_written(valued);
+            chunk = None;
+        }
+        self.out.push(b'}');
+        Ok(chunk)
+    }
+
+    /// Reads a key and its colon, writes both, and makes it the last step of the path.
+    fn key(&mut self) -> Result<Cow<'a, str>, Stop> {
+        if self.peek()? != b'"' {
+            return Err(Stop::Syntax);
+        }
+        let (from, start) = (self.at, self.out.len());
+        let key = self.read()?;
+        self.write(&key, (from, self.at));
+        self.steps.push(Step::Key(start, self.out.len()));
+        self.blanks();
+        self.expect(b':')?;
+        self.out.push(b':');
+        Ok(key.value)
+    }
+
+    /// Whether the object that comes begins like a JSON Schema.
+    fn is_schema(&self) -> bool {
+        let rest = self
+            .text
+            .get(self.at + 1..)
+            .unwrap_or_default()
+            .trim_start();
+        let name = rest
+            .strip_prefix('"')
+            .and_then(|rest| rest.split('"').next());
+        name.is_some_and(|name| SCHEMA.contains(&name))
+    }
+
+    /// A string of the input once more.
+    pub(super) fn again(&mut self, raw: (usize, usize)) -> Cow<'a, str> {
+        let back = std::mem::replace(&mut self.at, raw.0);
+        let text = self.read();
+        self.at = back;
+        text.map_or(Cow::Borrowed(""), |text| text.value)
+    }
+
+    /// Takes back a value that was written before its name showed what it is.
+    fn conceal_written(&mut self, (raw, raw_end, out, out_end): (usize, usize, usize, usize)) {
+        let value = self.text.get(raw..raw_end).unwrap_or_default();
+        let value = if value.starts_with('"') {
+            self.again((raw, raw_end))
+        } else {
+            value.into()
+        };
+        if Engine::is_placeholder(&value) || value.trim_end() == "null" {
+            return;
+        }
+        let placeholder = self.engine.placeholder(Kind::Redacted, &value);
+        self.note("key", &placeholder);
+        let mut written = Vec::new();
+        write_string(&mut written, &placeholder);
+        self.out.splice(out..out_end, written);
+    }
+
+    fn array(&mut self) -> Result<(), Stop> {
+        if self.steps.len() >= JSON_DEPTH {
+            return Err(Stop::Depth);
+        }
+        self.at += 1;
+        self.out.push(b'[');
+        let mut first = true;
+        let mut chunks = Vec::new();
+        let mut flag = false;
+        let mut count = 0;
+        loop {
+            let comma = !first;
+            if !self.next(b']', &mut first)? {
+                break;
+            }
+            if comma {
+                self.out.push(b',');
+            }
+            self.steps.push(Step::Index(count));
+            if std::mem::take(&mut flag) && !self.flag_comes() {
+                self.conceal("key")?;
+            } else {
+                let chunk = self.value(KeyClass::Plain)?;
+                flag = chunk.is_some_and(|chunk| !chunk.prose && self.is_flag(chunk.raw));
+                chunks.extend(chunk.map(|chunk| (count, chunk)));
+            }
+            self.steps.pop();
+            self.within()?;
+            count += 1;
+        }
+        if let ([(_, name), (_, value)], 2) = (chunks.as_slice(), count)
+            && self.is_pair(*name, *value)
+        {
+            self.steps.push(Step::Index(1));
+            self.conceal_written((value.raw.0, value.raw.1, value.out.0, value.out.1));
+            self.steps.pop();
+        } else if chunks.len() > 1 {
+            seam::mend(self, &chunks);
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    /// `--password`, whose value is the next element.
+    fn is_flag(&mut self, raw: (usize, usize)) -> bool {
+        let flag = self.text.get(raw.0..raw.1).unwrap_or_default();
+        let name = flag.trim_matches('"').trim_start_matches('-');
+        flag.starts_with("\"-")
+            && !name.contains('=')
+            && self.engine.class(name) == KeyClass::Secret
+    }
+
+    fn flag_comes(&mut self) -> bool {
+        self.blanks();
+        self.raw.get(self.at..self.at + 2) == Some(b"\"-")
+    }
+
+    /// `["X-Api-Key", "…"]`
+    fn is_pair(&mut self, name: Chunk, value: Chunk) -> bool {
+        if name.prose || value.prose {
+            return false;
+        }
+        let (name, value) = (self.again(name.raw), self.again(value.raw));
+        if !name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        {
+            return false;
+        }
+        self.engine.class(&name) == KeyClass::Secret
+            && self.engine.class(&value) != KeyClass::Secret
+    }
+
+    /// Writes the string at `chunk` anew; every later place in the output moves.
+    pub(super) fn rewrite(&mut self, chunk: Chunk, text: &str) {
+        let mut written = vec![b'"'];
+        escape_into(&mut written, text);
+        written.push(b'"');
+        self.out.splice(chunk.out.0..chunk.out.1, written);
+    }
+
+    /// Reports a removal at an element of the current array.
+    pub(super) fn note_element(&mut self, index: usize, rule: &'static str, placeholder: &str) {
+        self.steps.push(Step::Index(index));
+        self.note(rule, placeholder);
+        self.steps.pop();
+    }
+}
+
+/// The JSON Pointer (RFC 6901) of the current value, made of what was written, so redacted.
+fn pointer(base: &str, steps: &[Step], out: &[u8]) -> String {
+    let mut path = base.to_owned();
+    for step in steps {
+        path.push('/');
+        match step {
+            Step::Index(index) => path.push_str(&index.to_string()),
+            Step::Key(from, to) => {
+                let key = out.get(*from..*to).unwrap_or_default();
+                let key: String = serde_json::from_slice(key).unwrap_or_default();
+                path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+        }
+    }
+    path
+}
