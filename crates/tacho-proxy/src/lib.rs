@@ -16,4 +16,10 @@ mod fields;
 pub mod frame;
 pub mod limits;
 pub mod message;
+mod mode;
 mod scan;
+pub mod stdio;
+
+pub use exchange::Definitions;
+pub use mode::Mode;
+pub use stdio::{Client, Counts, ExitInfo, RunError, Session, Status, run};

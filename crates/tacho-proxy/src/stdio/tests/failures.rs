@@ -1,0 +1,163 @@
+//! No record, no call; or what the mode says instead.
+
+use serde_json::Value;
+
+use super::*;
+
+const CALL: &str =
+    "{\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"tools/call\",\"params\":{\"name\":\"t\"}}\n";
+
+fn error(line: &str) -> Value {
+    let value: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(value["error"]["code"], -32010, "{line}");
+    value
+}
+
+#[test]
+fn nothing_is_forwarded_before_it_is_durable() {
+    for said in [CALL, "{\"method\":\"n\"}\n", "no message\n"] {
+        let double = Double::default();
+        double.stall(true);
+        let mut running = start(&["cat"], Mode::Strict, &double);
+        running.say("\n");
+        assert_eq!(
+            running.hear_line(),
+            "\n",
+            "a blank line has no record to wait for"
+        );
+        running.say(said);
+        running.say("\n");
+        assert!(!running.hears(150), "{said}");
+        double.stall(false);
+        assert_eq!(running.hear_line(), said);
+        assert_eq!(running.hear_line(), "\n", "in order");
+        running.end().unwrap();
+    }
+}
+
+#[test]
+fn no_answer_is_passed_on_before_it_is_durable() {
+    let double = Double::default();
+    let script =
+        r#"read line; read go; echo '{"method":"note"}'; echo '{"id":"q","result":{}}'; cat"#;
+    let mut running = start(&shell(script), Mode::Strict, &double);
+    running.say(CALL);
+    running.say("\n");
+    // Stalled before the server's first word only by luck; the answer is what must not come.
+    double.stall(true);
+    let heard = if running.hears(150) {
+        running.hear_line()
+    } else {
+        String::new()
+    };
+    assert!(!heard.contains("result") || double.told().iter().any(|told| told.outcome.is_some()));
+    double.stall(false);
+    running.hang_up();
+    let rest = String::from_utf8(running.hear_all()).unwrap();
+    assert!((heard + &rest).starts_with("{\"method\":\"note\"}\n{\"id\":\"q\",\"result\":{}}\n"));
+    running.end().unwrap();
+}
+
+#[test]
+fn a_call_without_record_is_refused() {
+    let double = Double::failing(|event| event.stage == Stage::Intent);
+    let mut running = start(&["cat"], Mode::Strict, &double);
+    running.say(CALL);
+    let refusal = error(&running.hear_line());
+    assert_eq!(refusal["id"], "q");
+    assert_eq!(refusal["error"]["data"]["forwarded"], false);
+    let message = refusal["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("not forwarded") && message.contains("disk full"),
+        "{message}"
+    );
+    running.say("[{\"id\":1,\"method\":\"a\"},{\"method\":\"n\"},{\"id\":2.0,\"method\":\"b\"}]\n");
+    let batch: Value = serde_json::from_str(&running.hear_line()).unwrap();
+    assert_eq!(batch.as_array().unwrap().len(), 2);
+    running.say("\n");
+    assert_eq!(
+        running.hear_line(),
+        "\n",
+        "the server has seen nothing but the blank line"
+    );
+    let info = running.end().unwrap();
+    assert_eq!((info.counts.refused, info.counts.withheld), (3, 0));
+    let denied = double
+        .told()
+        .iter()
+        .filter(|told| told.outcome == Some(Outcome::Denied))
+        .count();
+    assert_eq!(
+        denied, 3,
+        "the refusal is recorded as soon as something can be"
+    );
+    assert!(
+        double
+            .exited()
+            .details
+            .contains(&("refused", "Int(3)".to_owned()))
+    );
+}
+
+#[test]
+fn what_needs_no_answer_is_withheld_and_counted() {
+    let double = Double::failing(|event| event.direction == Some(Direction::ClientToServer));
+    let mut running = start(&["cat"], Mode::Strict, &double);
+    running.say("{\"method\":\"n\"}\nnot a message\n\n");
+    assert_eq!(running.hear_line(), "\n");
+    let info = running.end().unwrap();
+    assert_eq!((info.counts.refused, info.counts.withheld), (0, 2));
+}
+
+#[test]
+fn an_answer_without_record_is_replaced() {
+    let double = Double::failing(|event| matches!(event.stage, Stage::Outcome(_)));
+    let script = r#"read line; echo '{"jsonrpc":"2.0","id":"q","result":{"secret":1}}'; cat"#;
+    let mut running = start(&shell(script), Mode::Strict, &double);
+    running.say(CALL);
+    let replaced = error(&running.hear_line());
+    assert_eq!(replaced["id"], "q");
+    assert_eq!(replaced["error"]["data"]["forwarded"], true);
+    running.end().unwrap();
+}
+
+#[test]
+fn a_request_of_the_server_without_record_is_refused_to_the_server() {
+    let double = Double::failing(|event| event.stage == Stage::Intent);
+    let script = r#"echo '{"id":5,"method":"roots/list"}'; read line; echo "log: $line"; cat"#;
+    let mut running = start(&shell(script), Mode::Strict, &double);
+    let line = running.hear_line();
+    let refusal = error(line.strip_prefix("log: ").unwrap());
+    assert_eq!(refusal["id"], 5);
+    running.end().unwrap();
+}
+
+#[test]
+fn blocking_waits_and_then_goes_on() {
+    let double = Double::default();
+    double.stall(true);
+    let deadline = Duration::from_millis(120);
+    let begun = Instant::now();
+    let mut running = start(
+        &shell("read line; echo \"$line\" >&2"),
+        Mode::Blocking { deadline },
+        &double,
+    );
+    running.say(CALL);
+    running.hear_all();
+    assert!(begun.elapsed() >= deadline);
+    double.stall(false);
+    let info = running.end().unwrap();
+    assert_eq!((info.counts.unrecorded, info.counts.refused), (1, 0));
+}
+
+#[test]
+fn best_effort_never_waits() {
+    let double = Double::failing(|_| true);
+    double.stall(true);
+    let mut running = start(&["cat"], Mode::BestEffort, &double);
+    running.say(CALL);
+    assert_eq!(running.hear_line(), CALL);
+    double.stall(false);
+    running.end().unwrap();
+}
