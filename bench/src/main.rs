@@ -29,8 +29,12 @@ const USAGE: &str =
 
 type Bench = fn(&Place) -> Result<()>;
 
-const BENCHES: [(&str, Bench); 4] =
-    [("proxy", proxy::run), ("emit", emit::run), ("log", log::run), ("redact", redact::run)];
+const BENCHES: [(&str, Bench); 4] = [
+    ("proxy", proxy::run),
+    ("emit", emit::run),
+    ("log", log::run),
+    ("redact", redact::run),
+];
 
 /// Fewer rounds than this are no median.
 const ROUNDS: usize = 5;
@@ -65,47 +69,6 @@ fn run() -> Result<bool> {
     report::heading(&format!("tacho-bench {which}: {rounds} rounds, medians"));
     machine::describe();
     for (name, bench) in BENCHES {
-        if which == "all" || which == name {
-            // One bench that cannot run must not hide the others.
-            if let Err(error) = bench(&place) {
-                report::note(&format!("not measured: {name}: {error}"));
-            }
-        }
-    }
-    Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("{USAGE}");
-            ExitCode::from(3)
-        }
-        Err(error) => {
-            eprintln!("tacho-bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<bool> {
-    let (mut which, mut rounds, mut divide, mut cache) = ("all".to_owned(), ROUNDS, 1, None);
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--rounds" => rounds = args.next().ok_or(USAGE)?.parse()?,
-            "--quick" => (rounds, divide) = (2, 10),
-            "--cache" => cache = Some(PathBuf::from(args.next().ok_or(USAGE)?)),
-            "proxy" | "emit" | "log" | "redact" | "all" => which = arg,
-            _ => return Ok(false),
-        }
-    }
-    let place = Place::new(cache, rounds, divide)?;
-    report::heading(&format!("tacho-bench {which}: {rounds} rounds, medians"));
-    machine::describe();
-    let benches: [(&str, fn(&Place) -> Result<()>); 4] = [
-        ("proxy", proxy::run),
-        ("emit", emit::run),
-        ("log", log::run),
-        ("redact", redact::run),
-    ];
-    for (name, bench) in benches {
         if which == "all" || which == name {
             // One bench that cannot run must not hide the others.
             if let Err(error) = bench(&place) {
