@@ -1,6 +1,8 @@
 #![cfg(test)]
 //! Installing and undoing, on texts: real shapes with their golden results, and generated ones.
 
+#[path = "install/entries.rs"]
+mod entries;
 #[cfg(unix)]
 #[path = "install/files.rs"]
 mod files;
@@ -188,6 +190,19 @@ fn patch(before: &str, diff: &str) -> String {
                 let start = if count == 0 { start } else { start - 1 };
                 out.extend(old[at..start].iter().copied());
                 at = start;
+                let new = content
+                    .split('+')
+                    .nth(1)
+                    .unwrap()
+                    .split(',')
+                    .next()
+                    .unwrap();
+                let above = out.split_inclusive('\n').count();
+                assert_eq!(
+                    new.parse::<usize>().unwrap(),
+                    above + 1,
+                    "line in the new file"
+                );
             }
             "+" => out.push_str(body),
             " " | "-" => {

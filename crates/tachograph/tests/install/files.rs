@@ -183,6 +183,13 @@ fn backups_are_numbered_and_never_overwritten() {
     );
     uninstall(&home.file, &[]).unwrap();
     assert_eq!(home.others(), ["mcp.json.tacho-backup"]);
+
+    fs::File::create(home.dir.path().join("mcp.json.tacho-backup.7")).unwrap();
+    let applied = install(&home.file, &[]).unwrap();
+    assert!(
+        applied.backup.unwrap().ends_with("mcp.json.tacho-backup.8"),
+        "numbers are the order"
+    );
 }
 
 #[test]
