@@ -27,11 +27,16 @@ impl DigestKey {
         let bytes = Zeroizing::new(bytes);
         // HMAC pads a short key with zeros to the block (RFC 2104 §2).
         let mut block = Zeroizing::new([0; 64]);
-        block.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
+        block
+            .iter_mut()
+            .zip(bytes.iter())
+            .for_each(|(to, from)| *to = *from);
         let keyed = HmacSha256::new((&*block).into());
         let id = {
             use sha2::Digest as _;
-            let hash = Sha256::new().chain_update(b"tacho digest key id").chain_update(*bytes);
+            let hash = Sha256::new()
+                .chain_update(b"tacho digest key id")
+                .chain_update(*bytes);
             hex(hash.finalize().get(..4).unwrap_or_default())
         };
         Self { bytes, keyed, id }

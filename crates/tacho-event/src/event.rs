@@ -139,7 +139,12 @@ pub struct Context {
 impl Context {
     /// Nobody in particular: for the log's own records.
     pub const fn none() -> Self {
-        Self { actor: None, client: None, server: None, session: None }
+        Self {
+            actor: None,
+            client: None,
+            server: None,
+            session: None,
+        }
     }
 }
 

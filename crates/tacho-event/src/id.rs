@@ -23,7 +23,9 @@ macro_rules! id {
 
             /// Reads the hyphenated form; `None` for anything else.
             pub fn parse(text: &str) -> Option<Self> {
-                (text.len() == 36).then(|| Uuid::try_parse(text).ok().map(Self)).flatten()
+                (text.len() == 36)
+                    .then(|| Uuid::try_parse(text).ok().map(Self))
+                    .flatten()
             }
 
             pub(crate) fn write(self, out: &mut Vec<u8>) {
@@ -40,9 +42,18 @@ macro_rules! id {
     };
 }
 
-id!(EventId, "Names one record: a UUIDv7 (RFC 9562 §5.7), member `id`.");
-id!(CallId, "Names one logical call across retries and rounds, member `call`.");
-id!(RunId, "Names one connection between a client and a server, member `session`.");
+id!(
+    EventId,
+    "Names one record: a UUIDv7 (RFC 9562 §5.7), member `id`."
+);
+id!(
+    CallId,
+    "Names one logical call across retries and rounds, member `call`."
+);
+id!(
+    RunId,
+    "Names one connection between a client and a server, member `session`."
+);
 
 impl From<EventId> for CallId {
     /// A call bears the id of its first intent.
@@ -65,7 +76,11 @@ pub struct IdSource {
 impl IdSource {
     /// `entropy` must differ between processes: take it from the operating system.
     pub const fn new(entropy: u64) -> Self {
-        Self { entropy, counter: 0, millis: 0 }
+        Self {
+            entropy,
+            counter: 0,
+            millis: 0,
+        }
     }
 
     /// The next event's id. When the clock steps back the ids go on from the latest time seen.

@@ -24,7 +24,13 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
             0..0x20 => {
                 out.extend_from_slice(bytes.get(from..at).unwrap_or_default());
                 from = at + 1;
-                let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+                let digit = |value: u8| {
+                    if value < 10 {
+                        b'0' + value
+                    } else {
+                        b'a' + value - 10
+                    }
+                };
                 out.extend_from_slice(b"\\u00");
                 out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
                 continue;
@@ -73,6 +79,9 @@ mod tests {
     fn line_separators_are_escaped() {
         let mut out = Vec::new();
         write_string(&mut out, "a\u{2028}b\u{2029}c\u{7f}\u{1}\"\\é");
-        assert_eq!(String::from_utf8(out).unwrap(), r#""a\u2028b\u2029c\u007f\u0001\"\\é""#);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#""a\u2028b\u2029c\u007f\u0001\"\\é""#
+        );
     }
 }

@@ -19,7 +19,9 @@ impl Timestamp {
 
     /// From a system clock's reading; an instant before 1970 becomes 1970.
     pub fn from_system_time(time: std::time::SystemTime) -> Self {
-        let nanos = time.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        let nanos = time
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_nanos());
         Self(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
@@ -102,12 +104,20 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let year = if month <= 2 {
+        year.checked_sub(1)?
+    } else {
+        year
+    };
     let shifted_month = if month > 2 { month - 3 } else { month + 9 };
     let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
     let year_of_era = year % 400;
@@ -119,10 +129,19 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     let number = |range: std::ops::Range<usize>| -> Option<u64> {
         let part = text.get(range)?;
         part.iter().all(u8::is_ascii_digit).then(|| {
-            part.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'))
+            part.iter()
+                .fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'))
         })
     };
-    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (29, b'Z')];
+    let marks = [
+        (4, b'-'),
+        (7, b'-'),
+        (10, b'T'),
+        (13, b':'),
+        (16, b':'),
+        (19, b'.'),
+        (29, b'Z'),
+    ];
     if text.len() != 30 || marks.iter().any(|(at, mark)| text.get(*at) != Some(mark)) {
         return None;
     }
@@ -136,7 +155,11 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     }
     let days = days_from_civil(year, month, day)?;
     let seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
-    let parsed = Timestamp(seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(number(20..29)?)?);
+    let parsed = Timestamp(
+        seconds
+            .checked_mul(NANOS_PER_SECOND)?
+            .checked_add(number(20..29)?)?,
+    );
     (civil(days) == (year, month, day)).then_some(parsed)
 }
 

@@ -44,7 +44,11 @@ impl RedactedEvent {
             }
             body = self.write();
         }
-        Record { id: self.id, stage: self.stage, body: body.into_boxed_slice() }
+        Record {
+            id: self.id,
+            stage: self.stage,
+            body: body.into_boxed_slice(),
+        }
     }
 
     fn write(&self) -> Vec<u8> {

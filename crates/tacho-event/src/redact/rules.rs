@@ -210,7 +210,7 @@ pub const STRUCTURED: &[TokenRule] = &[
         id: "jwt",
         parts: &[
             Part::Text("eyJ"),
-            Part::Run(Class::Url, 8, MANY),
+            Part::Run(Class::Url, 16, MANY),
             Part::Text("."),
             Part::Run(Class::Url, 0, MANY),
             Part::Text("."),

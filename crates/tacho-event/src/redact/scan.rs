@@ -252,15 +252,17 @@ fn push(hits: &mut Vec<Hit>, start: usize, end: usize, rule: &'static str, kind:
 }
 
 fn emails(bytes: &[u8], hits: &mut Vec<Hit>) {
-    let mut done = 0;
     for at in memchr::memchr_iter(b'@', bytes) {
-        let found = email::around(bytes, at).map(|(start, end)| (start.max(done), end));
-        let Some((start, end)) = found.filter(|(start, _)| *start < at) else {
-            continue;
-        };
-        if email::confirm(bytes, start, end).is_some() {
-            push(hits, start, end, "email", Kind::Email);
-            done = end;
+        let found = email::around(bytes, at);
+        if let Some((start, end)) = found.and_then(|(start, end)| email::confirm(bytes, start, end))
+        {
+            hits.push(Hit {
+                context: start,
+                start,
+                end,
+                rule: "email",
+                kind: Kind::Email,
+            });
         }
     }
 }
