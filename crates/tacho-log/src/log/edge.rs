@@ -1,5 +1,5 @@
 use crate::merkle::{Frontier, Hash, complete_subtrees};
-use crate::tile::{TILE_WIDTH, TileError, TileId, partial_tiles, place, tiles_between};
+use crate::tile::{TILE_WIDTH, TileError, TileId, place, tiles_between};
 
 /// The tree under a checkpoint, as far as growing it needs: the roots of its complete subtrees, and the
 /// hashes of its partial tiles. A few kilobytes, whatever the size.
@@ -14,18 +14,15 @@ pub(super) struct Edge {
 pub(super) type NewTile = (TileId, Vec<Hash>);
 
 impl Edge {
-    /// From the partial tiles of a log of `size` records, which `read` fetches. Whether they are the
-    /// right ones only the root can tell.
-    pub(super) fn read<E: From<TileError>>(
-        size: u64,
-        mut read: impl FnMut(TileId) -> Result<Vec<Hash>, E>,
-    ) -> Result<Self, E> {
+    /// From the partial tiles of a log of `size` records. Whether they are the right ones only the root
+    /// can tell.
+    pub(super) fn new(size: u64, tiles: Vec<NewTile>) -> Result<Self, TileError> {
         let mut levels = Vec::new();
-        for tile in partial_tiles(size) {
+        for (tile, hashes) in tiles {
             let level = usize::from(tile.level());
             levels.resize_with(levels.len().max(level + 1), Vec::new);
-            if let Some(hashes) = levels.get_mut(level) {
-                *hashes = read(tile)?;
+            if let Some(open) = levels.get_mut(level) {
+                *open = hashes;
             }
         }
         let mut peaks = Vec::new();
@@ -80,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::merkle::leaf_hash;
-    use crate::tile::tiles_at;
+    use crate::tile::{partial_tiles, tiles_at};
 
     /// Grown in steps, the edge writes exactly the tiles that each size has, and is read back from them.
     #[test]
@@ -100,7 +97,8 @@ mod tests {
             for id in tiles_at(edge.size()) {
                 assert_eq!(tiles[&id].len(), usize::from(id.width()), "{}", id.path());
             }
-            let read = Edge::read(edge.size(), |id| Ok::<_, TileError>(tiles[&id].clone())).unwrap();
+            let partial = partial_tiles(edge.size()).map(|id| (id, tiles[&id].clone())).collect();
+            let read = Edge::new(edge.size(), partial).unwrap();
             assert_eq!(read.root(), edge.root());
             assert_eq!(read.grow(&[]).unwrap().1, []);
         }

@@ -13,7 +13,7 @@ use crate::key::VerifyingKey;
 use crate::limits::{BATCH_BYTES, NOTE_BYTES, TILE_BYTES};
 use crate::merkle::{Hash, leaf_hash};
 use crate::segment::{Form, Line, LineHead, Lines, Segment, segments_among};
-use crate::tile::{TileError, TileId, place};
+use crate::tile::{TileId, partial_tiles, place};
 
 /// All that a [`super::Log`] starts from.
 pub(super) struct Found {
@@ -122,19 +122,19 @@ fn read_checkpoint(
     Ok(Some(signed))
 }
 
-/// What is wrong with the tiles, in words, so that errors of all kinds become one.
-struct TileFault(String);
-
-impl From<TileError> for TileFault {
-    fn from(error: TileError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-fn read_tile(disk: &dyn Disk, log: &LogDir, tile: TileId) -> Result<Vec<Hash>, TileFault> {
-    let fault = |error: &dyn std::fmt::Display| TileFault(format!("{}: {error}", tile.path()));
-    let bytes = read_limited(disk, &log.tile(&tile), TILE_BYTES).map_err(|error| fault(&error))?;
-    tile.decode(&bytes).map_err(|error| fault(&error))
+fn read_tile(
+    disk: &dyn Disk,
+    log: &LogDir,
+    size: u64,
+    tile: TileId,
+) -> Result<Vec<Hash>, OpenError> {
+    let path = log.tile(&tile);
+    let refused = |what: String| OpenError::Tiles { size, what: format!("{}: {what}", tile.path()) };
+    let bytes = read_limited(disk, &path, TILE_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidData => refused(error.to_string()),
+        _ => failed(&path)(error),
+    })?;
+    tile.decode(&bytes).map_err(|error| refused(error.to_string()))
 }
 
 fn read_edge(
@@ -147,8 +147,11 @@ fn read_edge(
     };
     let size = checkpoint.size();
     let refused = |what| OpenError::Tiles { size, what };
-    let edge = Edge::read(size, |tile| read_tile(disk, log, tile))
-        .map_err(|TileFault(what)| refused(what))?;
+    let mut tiles = Vec::new();
+    for tile in partial_tiles(size) {
+        tiles.push((tile, read_tile(disk, log, size, tile)?));
+    }
+    let edge = Edge::new(size, tiles).map_err(|error| refused(error.to_string()))?;
     if edge.root() != *checkpoint.root() {
         return Err(refused(format!("they give {}", edge.root())));
     }
@@ -160,9 +163,7 @@ fn read_last_leaf(disk: &dyn Disk, log: &LogDir, size: u64) -> Result<Option<Has
     let Some(place) = size.checked_sub(1).and_then(|last| place(0, last, size)) else {
         return Ok(None);
     };
-    let hashes = read_tile(disk, log, place.tile)
-        .map_err(|TileFault(what)| OpenError::Tiles { size, what })?;
-    Ok(place.root(&hashes))
+    Ok(place.root(&read_tile(disk, log, size, place.tile)?))
 }
 
 struct Scan<'a> {
