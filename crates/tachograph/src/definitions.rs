@@ -1,14 +1,11 @@
 //! The tool definitions that a server listed last, kept from run to run so that a change between two
 //! runs is noticed too. Derived from the log and allowed to be missing.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tacho_log::DataDir;
 use tacho_log::disk::{Disk as _, RealDisk};
-
-/// Name of a tool to the digest of its definition.
-pub(crate) type Definitions = BTreeMap<String, String>;
+use tacho_proxy::exchange::Definitions;
 
 /// Larger files are not ours.
 const FILE_BYTES: u64 = 16 * 1024 * 1024;

@@ -98,7 +98,7 @@ impl Scene {
 
     /// Prints the calls and how the session began and ended; returns their records.
     fn show_calls(&self, out: &mut Output, log: &LogDir) -> Result<Vec<ParsedRecord>> {
-        let records = Reader::new(log).records_from(0).map_err(|error| failed(&error))?;
+        let records = Reader::new(log).records_from(0);
         let mut shown = Vec::new();
         for record in records {
             let (_, line) = record.map_err(|error| failed(&error))?;

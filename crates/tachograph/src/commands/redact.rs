@@ -99,7 +99,8 @@ fn hash(dir: Option<&Path>, value: &str) -> Result<ExitCode> {
         .map_err(|error| CliError::from_error(Exit::Unable, "the data directory", &error))?;
     let key = keys::load_digest_key(&dir)?;
     let mut out = Output::new(false);
-    for placeholder in tacho_event::placeholders(&key, value) {
+    let options = Options { correlate: true, ..Options::default() };
+    for placeholder in Engine::new(&options, key).placeholders(value) {
         super::printed(out.line(&placeholder))?;
     }
     Ok(Exit::Ok.into())

@@ -12,7 +12,7 @@ use tacho_log::{
     Clock, Connect, DataDir, Intake, Left, LockError, Recorder, RecorderOptions, ServeError, Server,
     SystemClock,
 };
-use tacho_proxy::{Mode, RunError, Session};
+use tacho_proxy::{Client, Mode, RunError, Session};
 
 use super::serve;
 use crate::args::{LevelArg, ModeArg, Run};
@@ -56,12 +56,13 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     let (recorder, threads) = Recorder::start(options, connect)
         .map_err(|error| CliError::from_error(Exit::RunFailed, "cannot start threads", &error))?;
 
-    let known = definitions::load(&dir, &name);
+    let client = Client::stdio()
+        .map_err(|error| CliError::from_error(Exit::RunFailed, "stdin and stdout", &error))?;
     let session = Session {
-        program,
+        command: program,
         args: command.collect(),
         name: name.clone(),
-        actor: place::os_user(),
+        actor: Some(place::os_user()),
         run,
         mode: match args.mode {
             ModeArg::Strict => Mode::Strict,
@@ -72,7 +73,9 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
         recorder,
         clock: Arc::new(SystemClock),
         entropy: u64::from_le_bytes(keys::entropy()?),
-        known_tools: known.clone(),
+        known: definitions::load(&dir, &name),
+        listed: Some(Box::new(move |tools| definitions::store(&dir, &name, tools))),
+        client,
     };
     let ended = tacho_proxy::run(session);
 
@@ -83,11 +86,8 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     if let Some(thread) = recorder_thread {
         finish_in_process(thread)?;
     }
-    let ended = ended.map_err(cannot_run)?;
-    if ended.tools != known {
-        definitions::store(&dir, &name, &ended.tools);
-    }
-    Ok(ExitCode::from(ended.code))
+    let ended = ended.map_err(|error| cannot_run(&error))?;
+    Ok(ExitCode::from(u8::try_from(ended.status.code()).unwrap_or(u8::MAX)))
 }
 
 type RecorderThread = (JoinHandle<Result<Left, ServeError>>, UnixStream);
@@ -121,13 +121,13 @@ fn finish_in_process((thread, _never): RecorderThread) -> Result<()> {
     }
 }
 
-fn cannot_run(error: RunError) -> CliError {
-    let exit = match &error {
-        RunError::CommandNotFound { .. } => Exit::CommandNotFound,
-        RunError::CannotExecute { .. } => Exit::CannotExecute,
-        _ => Exit::RunFailed,
+fn cannot_run(error: &RunError) -> CliError {
+    let exit = match error {
+        RunError::NotFound { .. } => Exit::CommandNotFound,
+        RunError::NotPermitted { .. } | RunError::Spawn { .. } => Exit::CannotExecute,
+        RunError::Setup(_) => Exit::RunFailed,
     };
-    CliError::from_error(exit, "cannot run the server", &error)
+    CliError::new(exit, format!("cannot run the server: {error}"))
 }
 
 /// The server's exit codes are below 125, so ours are not mistaken for them.

@@ -45,7 +45,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Show) -> Result<ExitCode> {
 }
 
 fn id_of(reader: &Reader, seq: u64) -> Result<String> {
-    let record = reader.records_from(seq).map_err(unreadable)?.next();
+    let record = reader.records_from(seq).next();
     let record = record.transpose().map_err(unreadable)?;
     let record = record.and_then(|(_, record)| ParsedRecord::parse(&record).ok());
     record.map(|record| record.id).ok_or_else(|| {
@@ -58,7 +58,7 @@ fn id_of(reader: &Reader, seq: u64) -> Result<String> {
 fn mentioning(reader: &Reader, id: &str) -> Result<Found> {
     let finder = Finder::new(id.as_bytes());
     let mut found = Found::new();
-    for record in reader.records_from(0).map_err(unreadable)? {
+    for record in reader.records_from(0) {
         // What cannot be read is for `tacho verify` to name.
         let Ok((_, line)) = record else { continue };
         if finder.find(&line).is_none() {

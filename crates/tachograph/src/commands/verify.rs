@@ -1,0 +1,118 @@
+//! `tacho verify`: the whole log against its signed checkpoint.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tacho_log::key::VerifyingKey;
+use tacho_log::verify::{Finding, Report, Verdict, VerifyOptions, verify};
+use tacho_log::{DataDir, LogDir, LockError};
+
+use super::doctor::Check;
+use crate::args::Verify;
+use crate::error::{CliError, Exit, Result};
+use crate::place;
+use crate::terminal::{Colour, Output, escape};
+
+pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
+    let log = place::readers_dir(dir)?;
+    let (key, own_key) = match &args.key {
+        Some(key) => (given_key(key)?, false),
+        None => (key_beside(&log)?, true),
+    };
+    let known = args.checkpoint.as_deref().map(read_checkpoint).transpose()?;
+    let writer_running = has_writer(&place::data_path(dir)?);
+    let report = verify(&log, &key, &VerifyOptions { known, writer_running });
+    let mut out = Output::words(args.json);
+    super::printed(if out.is_human() {
+        print(&mut out, &report, own_key)
+    } else {
+        out.line(&serde_json::json!({"key_from_log": own_key, "report": report}).to_string())
+    })?;
+    Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+fn given_key(given: &str) -> Result<VerifyingKey> {
+    // A key never looks like a path that exists: it has a + and is long.
+    let text = std::fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
+    VerifyingKey::parse(text.trim_end()).map_err(|error| {
+        CliError::from_error(Exit::Usage, "--key is neither a verifier key nor a file with one", &error)
+            .hint("it looks like NAME+HEX+BASE64; the log's owner finds it in log/vkey")
+    })
+}
+
+fn key_beside(log: &LogDir) -> Result<VerifyingKey> {
+    let path = log.vkey();
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        CliError::from_error(Exit::Incomplete, &format!("cannot read {}", path.display()), &error)
+            .hint("give the key of the log's owner with --key")
+    })?;
+    VerifyingKey::parse(text.trim_end()).map_err(|error| {
+        CliError::from_error(Exit::Failed, &format!("{} is not a key", path.display()), &error)
+    })
+}
+
+fn read_checkpoint(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        CliError::from_error(Exit::Usage, &format!("cannot read {}", path.display()), &error)
+    })
+}
+
+/// Whether somebody holds the writer's lock. A copy of a log has none.
+fn has_writer(path: &Path) -> bool {
+    DataDir::open(path).is_ok_and(|dir| matches!(dir.lock(), Err(LockError::Held { .. })))
+}
+
+fn print(out: &mut Output, report: &Report, own_key: bool) -> std::io::Result<()> {
+    for finding in &report.findings {
+        print_finding(out, finding)?;
+    }
+    if report.more_findings > 0 {
+        out.line(&format!("and {} more", report.more_findings))?;
+    }
+    let (colour, words) = match report.verdict {
+        Verdict::Ok => (Colour::Green, "ok"),
+        Verdict::Tampered => (Colour::Red, "TAMPERED"),
+        Verdict::Incomplete => (Colour::Yellow, "incomplete"),
+    };
+    let verdict = out.paint(colour, words);
+    let sealed = report.checkpoint_size.unwrap_or(0);
+    let unsealed = report.unsealed;
+    out.line(&format!(
+        "{verdict}: {} records, {sealed} under the signed checkpoint, {unsealed} after it",
+        report.records
+    ))?;
+    out.line(&format!("log {}", escape(&report.origin)))?;
+    if own_key {
+        out.line(&format!("key {} (from beside the log; compare it)", escape(&report.key)))?;
+    }
+    Ok(())
+}
+
+fn print_finding(out: &mut Output, finding: &Finding) -> std::io::Result<()> {
+    let place = match (finding.seq, &finding.file) {
+        (Some(seq), Some(file)) => format!("record {seq} in {}: ", escape(file)),
+        (Some(seq), None) => format!("record {seq}: "),
+        (None, Some(file)) => format!("{}: ", escape(file)),
+        (None, None) => String::new(),
+    };
+    let colour = if finding.verdict == Verdict::Tampered { Colour::Red } else { Colour::Yellow };
+    out.line(&out.paint(colour, &format!("{place}{}", escape(&finding.what))))
+}
+
+/// The same for `tacho doctor`.
+pub(super) fn check(log: &LogDir) -> Check {
+    let name = "log";
+    if !log.checkpoint().exists() {
+        return Check::new(name, true, "nothing sealed yet".to_owned());
+    }
+    let key = match key_beside(log) {
+        Ok(key) => key,
+        Err(error) => return Check::new(name, false, error.to_string()),
+    };
+    let options = VerifyOptions { known: None, writer_running: true };
+    let report = verify(log, &key, &options);
+    match report.findings.first() {
+        None => Check::new(name, true, format!("{} records verified", report.records)),
+        Some(finding) => Check::new(name, false, finding.what.clone()),
+    }
+}
