@@ -445,7 +445,8 @@ impl Server {
     fn leave(&mut self, left: Left) -> Result<(), ServeError> {
         // Closed first: who connects now starts another recorder, which waits for our lock.
         self.listener = None;
-        self.connections.clear();
+        // Whoever asked us to stop learns by our closing the connection that all is done.
+        self.connections.retain(|connection| connection.run().is_none());
         self.orphans_until = None;
         let open = self.calls.of_runs(|_| true);
         self.record_interrupted(&open)?;
