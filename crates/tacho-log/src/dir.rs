@@ -23,11 +23,19 @@ impl DataDir {
     /// When it cannot be made, or is not safe: see [`DataDir::open`].
     pub fn create(path: &Path) -> Result<Self, DirError> {
         // An operator's own parents are made with their umask; only ours are closed to others.
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(parent) = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
             std::fs::create_dir_all(parent).map_err(|source| DirError::io(parent, source))?;
         }
         let dir = Self::at(path);
-        for path in [dir.root(), &dir.key_dir(), &dir.definitions(), dir.log.root()] {
+        for path in [
+            dir.root(),
+            &dir.key_dir(),
+            &dir.definitions(),
+            dir.log.root(),
+        ] {
             match DirBuilder::new().mode(0o700).create(path) {
                 Ok(()) => sync_parent(path)?,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -57,7 +65,12 @@ impl DataDir {
     }
 
     fn at(path: &Path) -> Self {
-        Self { root: path.to_owned(), log: LogDir { root: path.join("log") } }
+        Self {
+            root: path.to_owned(),
+            log: LogDir {
+                root: path.join("log"),
+            },
+        }
     }
 
     /// Takes the writer's lock, without waiting: flock(2), exclusive, on `lock`. The kernel gives it
@@ -74,11 +87,17 @@ impl DataDir {
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(|source| LockError::Io { path: path.clone(), source })?;
+            .map_err(|source| LockError::Io {
+                path: path.clone(),
+                source,
+            })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(WriterLock { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Held { path }),
-            Err(errno) => Err(LockError::Io { path, source: errno.into() }),
+            Err(errno) => Err(LockError::Io {
+                path,
+                source: errno.into(),
+            }),
         }
     }
 
@@ -145,7 +164,9 @@ impl LogDir {
         let inner = path.join("log");
         for root in [inner.as_path(), path] {
             if root.join("segments").is_dir() || root.join("checkpoint").is_file() {
-                return Ok(Self { root: root.to_owned() });
+                return Ok(Self {
+                    root: root.to_owned(),
+                });
             }
         }
         // A data directory in which nothing was recorded yet.
@@ -153,7 +174,9 @@ impl LogDir {
             return Ok(Self { root: inner });
         }
         match std::fs::metadata(path) {
-            Ok(_) => Err(DirError::NoLog { path: path.to_owned() }),
+            Ok(_) => Err(DirError::NoLog {
+                path: path.to_owned(),
+            }),
             Err(error) => Err(DirError::io(path, error)),
         }
     }
@@ -273,17 +296,22 @@ pub enum DirError {
 impl DirError {
     fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::NotFound => Self::Missing { path },
-            io::ErrorKind::NotADirectory => Self::NotADirectory { path },
-            _ => Self::Io { path, source },
+        let kind = source.kind();
+        if kind == io::ErrorKind::NotFound {
+            Self::Missing { path }
+        } else if kind == io::ErrorKind::NotADirectory {
+            Self::NotADirectory { path }
+        } else {
+            Self::Io { path, source }
         }
     }
 }
 
 /// A log whose directory is gone after a power failure would be no log.
 fn sync_parent(path: &Path) -> Result<(), DirError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let synced = File::open(parent).and_then(|dir| dir.sync_all());
     synced.map_err(|source| DirError::io(parent, source))
@@ -300,7 +328,11 @@ fn check_owner(path: &Path, metadata: &Metadata, uid: u32) -> Result<(), DirErro
         return Err(DirError::NotADirectory { path });
     }
     if metadata.uid() != uid {
-        return Err(DirError::ForeignOwner { path, owner: metadata.uid(), uid });
+        return Err(DirError::ForeignOwner {
+            path,
+            owner: metadata.uid(),
+            uid,
+        });
     }
     let mode = metadata.mode() & 0o7777;
     if mode & 0o022 != 0 {
@@ -324,7 +356,12 @@ mod tests {
     fn makes_directories_that_only_the_owner_can_enter() {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::create(&temp.path().join("a/b")).unwrap();
-        for path in [dir.root(), &dir.key_dir(), dir.log().root(), &dir.definitions()] {
+        for path in [
+            dir.root(),
+            &dir.key_dir(),
+            dir.log().root(),
+            &dir.definitions(),
+        ] {
             assert_eq!(mode(path), 0o700, "{}", path.display());
         }
         DataDir::create(dir.root()).unwrap();
@@ -335,7 +372,11 @@ mod tests {
     fn refuses_what_others_can_write() {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::create(&temp.path().join("data")).unwrap();
-        for path in [dir.root().to_owned(), dir.key_dir(), dir.log().root().to_owned()] {
+        for path in [
+            dir.root().to_owned(),
+            dir.key_dir(),
+            dir.log().root().to_owned(),
+        ] {
             for bits in [0o770, 0o702] {
                 std::fs::set_permissions(&path, Permissions::from_mode(bits)).unwrap();
                 let error = DataDir::open(dir.root()).unwrap_err();
@@ -370,8 +411,14 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::create(&temp.path().join("data")).unwrap();
         assert_eq!(&LogDir::at(dir.root()).unwrap(), dir.log());
-        assert!(matches!(LogDir::at(&dir.key_dir()), Err(DirError::NoLog { .. })));
-        assert!(matches!(LogDir::at(&temp.path().join("no")), Err(DirError::Missing { .. })));
+        assert!(matches!(
+            LogDir::at(&dir.key_dir()),
+            Err(DirError::NoLog { .. })
+        ));
+        assert!(matches!(
+            LogDir::at(&temp.path().join("no")),
+            Err(DirError::Missing { .. })
+        ));
         std::fs::create_dir(dir.log().segments()).unwrap();
         assert_eq!(&LogDir::at(dir.log().root()).unwrap(), dir.log());
     }

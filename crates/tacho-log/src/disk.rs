@@ -68,7 +68,11 @@ pub struct Identity {
 
 impl From<&std::fs::Metadata> for Identity {
     fn from(metadata: &std::fs::Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino(), len: metadata.len() }
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            len: metadata.len(),
+        }
     }
 }
 
@@ -106,12 +110,19 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         Ok(Box::new(RealFile(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().write(true).custom_flags(no_follow()).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(no_follow())
+            .open(path)?;
         Ok(Box::new(RealFile(file)))
     }
 
@@ -123,7 +134,10 @@ impl Disk for RealDisk {
         Ok(Identity::from(&std::fs::symlink_metadata(path)?))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the durable rename is built on this one")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the durable rename is built on this one"
+    )]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
     }
@@ -187,5 +201,8 @@ pub(crate) fn read_limited(disk: &dyn Disk, path: &Path, limit: u64) -> io::Resu
     if u64::try_from(bytes.len()).is_ok_and(|len| len <= limit) {
         return Ok(bytes);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, format!("longer than {limit} bytes")))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("longer than {limit} bytes"),
+    ))
 }

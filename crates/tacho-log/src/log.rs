@@ -167,7 +167,9 @@ impl Log {
             return Err(AppendError::Unsealed);
         }
         let line_len = record_len + 1;
-        let fits = self.live.fits(now, self.batch.len() + line_len, self.options.segment_bytes);
+        let fits = self
+            .live
+            .fits(now, self.batch.len() + line_len, self.options.segment_bytes);
         if self.batch.is_empty() {
             // A batch goes into one segment, so that one sync makes it durable.
             if !fits {
@@ -179,7 +181,8 @@ impl Log {
         let start = self.batch.len();
         self.batch.extend_from_slice(head.as_bytes());
         self.batch.extend_from_slice(members);
-        self.batch_leaves.push(leaf_hash(self.batch.get(start..).unwrap_or_default()));
+        self.batch_leaves
+            .push(leaf_hash(self.batch.get(start..).unwrap_or_default()));
         self.batch.push(b'\n');
         self.unsealed_since.get_or_insert(now);
         Ok(seq)
@@ -194,7 +197,9 @@ impl Log {
     /// again decides whether they are there.
     pub fn commit(&mut self) -> Result<(), CommitError> {
         if let Some(reason) = &self.broken {
-            return Err(CommitError::Fatal { reason: reason.clone() });
+            return Err(CommitError::Fatal {
+                reason: reason.clone(),
+            });
         }
         if self.batch.is_empty() {
             return Ok(());
@@ -262,7 +267,10 @@ impl Log {
     pub fn closed_segments(&mut self) -> Vec<PathBuf> {
         // Compressing waits for the checkpoint, so that a `.zst` without a checkpoint tells of deletion.
         let sealed = self.sealed();
-        self.closed.extract_if(.., |closed| closed.end <= sealed).map(|closed| closed.path).collect()
+        self.closed
+            .extract_if(.., |closed| closed.end <= sealed)
+            .map(|closed| closed.path)
+            .collect()
     }
 }
 

@@ -27,7 +27,10 @@ impl Reader {
 
     /// The records from `seq` on, oldest first, up to the end as it is when it is reached.
     pub fn records_from(&self, seq: u64) -> Records {
-        Records { cursor: Cursor::new(&self.dir, seq), over: false }
+        Records {
+            cursor: Cursor::new(&self.dir, seq),
+            over: false,
+        }
     }
 
     /// The newest `count` records, oldest first. Reads the end of the log only, as far as its segments
@@ -51,7 +54,9 @@ impl Reader {
 
     /// The records from `seq` on, and those that are still to come.
     pub fn follow(&self, seq: u64) -> Follow {
-        Follow { cursor: Cursor::new(&self.dir, seq) }
+        Follow {
+            cursor: Cursor::new(&self.dir, seq),
+        }
     }
 }
 

@@ -26,7 +26,10 @@ pub(crate) enum Form {
 impl SegmentName {
     /// The first segment of a day.
     pub(crate) fn first(day: &str) -> Self {
-        Self { day: day.to_owned(), number: 0 }
+        Self {
+            day: day.to_owned(),
+            number: 0,
+        }
     }
 
     /// The segment that follows this one on `day`; a day before this one's counts as this one's.
@@ -35,8 +38,14 @@ impl SegmentName {
         if day > self.day.as_str() {
             return Some(Self::first(day));
         }
-        let number = self.number.checked_add(1).filter(|number| *number <= SEGMENT_NUMBER)?;
-        Some(Self { day: self.day.clone(), number })
+        let number = self
+            .number
+            .checked_add(1)
+            .filter(|number| *number <= SEGMENT_NUMBER)?;
+        Some(Self {
+            day: self.day.clone(),
+            number,
+        })
     }
 
     /// The UTC day, `YYYY-MM-DD`.
@@ -53,15 +62,24 @@ impl SegmentName {
         let (day, number) = stem.rsplit_once('-')?;
         let shape = |text: &str, shape: &str| {
             text.len() == shape.len()
-                && text.bytes().zip(shape.bytes()).all(|(byte, form)| match form {
-                    b'0' => byte.is_ascii_digit(),
-                    _ => byte == form,
-                })
+                && text
+                    .bytes()
+                    .zip(shape.bytes())
+                    .all(|(byte, form)| match form {
+                        b'0' => byte.is_ascii_digit(),
+                        _ => byte == form,
+                    })
         };
         if !shape(day, "0000-00-00") || !shape(number, "000") {
             return None;
         }
-        Some((Self { day: day.to_owned(), number: number.parse().ok()? }, form))
+        Some((
+            Self {
+                day: day.to_owned(),
+                number: number.parse().ok()?,
+            },
+            form,
+        ))
     }
 
     /// The file's name in one of its forms.
@@ -109,7 +127,10 @@ pub(crate) fn segments_among<'a>(names: impl IntoIterator<Item = &'a str>) -> Ve
             Form::Zst => forms.1 = true,
         }
     }
-    found.into_iter().map(|(name, (plain, zst))| Segment { name, plain, zst }).collect()
+    found
+        .into_iter()
+        .map(|(name, (plain, zst))| Segment { name, plain, zst })
+        .collect()
 }
 
 /// What the front of a line says: `{"v":V,"seq":N,` and nothing else yet. The writer puts these two
@@ -133,7 +154,10 @@ impl LineHead {
 
 /// A decimal number without sign or leading zeros, and what follows it.
 fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let (number, rest) = bytes.split_at_checked(digits)?;
     if number.first() == Some(&b'0') && digits > 1 {
         return None;
@@ -148,8 +172,14 @@ mod tests {
     #[test]
     fn names() {
         let name = |file| SegmentName::parse(file).map(|(name, form)| (name.to_string(), form));
-        assert_eq!(name("2026-11-20-000.jsonl"), Some(("2026-11-20-000".into(), Form::Plain)));
-        assert_eq!(name("2026-11-20-017.jsonl.zst"), Some(("2026-11-20-017".into(), Form::Zst)));
+        assert_eq!(
+            name("2026-11-20-000.jsonl"),
+            Some(("2026-11-20-000".into(), Form::Plain))
+        );
+        assert_eq!(
+            name("2026-11-20-017.jsonl.zst"),
+            Some(("2026-11-20-017".into(), Form::Zst))
+        );
         for file in [
             "2026-11-20-000.torn",
             "2026-11-20-000.jsonl.zst.tmp",
@@ -168,12 +198,24 @@ mod tests {
     #[test]
     fn days_never_go_back_and_numbers_end() {
         let name = SegmentName::first("2026-11-20");
-        assert_eq!(name.next("2026-11-21").unwrap().to_string(), "2026-11-21-000");
-        assert_eq!(name.next("2026-11-20").unwrap().to_string(), "2026-11-20-001");
-        assert_eq!(name.next("2026-11-19").unwrap().to_string(), "2026-11-20-001");
+        assert_eq!(
+            name.next("2026-11-21").unwrap().to_string(),
+            "2026-11-21-000"
+        );
+        assert_eq!(
+            name.next("2026-11-20").unwrap().to_string(),
+            "2026-11-20-001"
+        );
+        assert_eq!(
+            name.next("2026-11-19").unwrap().to_string(),
+            "2026-11-20-001"
+        );
         let (last, _) = SegmentName::parse("2026-11-20-999.jsonl").unwrap();
         assert_eq!(last.next("2026-11-20"), None);
-        assert_eq!(last.next("2026-11-21").unwrap().to_string(), "2026-11-21-000");
+        assert_eq!(
+            last.next("2026-11-21").unwrap().to_string(),
+            "2026-11-21-000"
+        );
     }
 
     #[test]

@@ -30,14 +30,20 @@ pub struct VerifyOptions {
 /// finding in the report; there is no other way to fail.
 pub fn verify(dir: &LogDir, key: &VerifyingKey, options: &VerifyOptions) -> Report {
     let mut report = Report::new(key);
-    let known = options.known.as_deref().and_then(|note| read_known(note, key, &mut report));
+    let known = options
+        .known
+        .as_deref()
+        .and_then(|note| read_known(note, key, &mut report));
     // The checkpoint first: a writer may make newer ones while the records are read, and the records
     // of this one are there by now.
     let checkpoint = read_checkpoint(dir, key, &mut report);
     if let Some(checkpoint) = &checkpoint {
         report.checkpoint_size = Some(checkpoint.size());
         report.root = Some(checkpoint.root().to_string());
-        if let Some(known) = known.as_ref().filter(|known| known.size() > checkpoint.size()) {
+        if let Some(known) = known
+            .as_ref()
+            .filter(|known| known.size() > checkpoint.size())
+        {
             report.tampered(
                 Some(checkpoint.size()),
                 Some("checkpoint"),
@@ -49,20 +55,26 @@ pub fn verify(dir: &LogDir, key: &VerifyingKey, options: &VerifyOptions) -> Repo
             );
         }
     }
-    walk::walk(dir, checkpoint.as_ref(), known.as_ref(), options, &mut report);
+    walk::walk(
+        dir,
+        checkpoint.as_ref(),
+        known.as_ref(),
+        options,
+        &mut report,
+    );
     report
 }
 
-fn read_known(
-    note: &[u8],
-    key: &VerifyingKey,
-    report: &mut Report,
-) -> Option<VerifiedCheckpoint> {
+fn read_known(note: &[u8], key: &VerifyingKey, report: &mut Report) -> Option<VerifiedCheckpoint> {
     let known = SignedCheckpoint::parse(note).and_then(|signed| signed.verify(key));
     match known {
         Ok(known) => Some(known),
         Err(error) => {
-            report.incomplete(None, None, format!("the checkpoint that was kept is unusable: {error}"));
+            report.incomplete(
+                None,
+                None,
+                format!("the checkpoint that was kept is unusable: {error}"),
+            );
             None
         }
     }
@@ -75,12 +87,10 @@ fn read_checkpoint(
 ) -> Option<VerifiedCheckpoint> {
     let file = Some("checkpoint");
     match read_limited(&RealDisk, &dir.checkpoint(), NOTE_BYTES) {
-        Ok(bytes) => {
-            match SignedCheckpoint::parse(&bytes).and_then(|signed| signed.verify(key)) {
-                Ok(checkpoint) => return Some(checkpoint),
-                Err(error) => report.tampered(None, file, error.to_string()),
-            }
-        }
+        Ok(bytes) => match SignedCheckpoint::parse(&bytes).and_then(|signed| signed.verify(key)) {
+            Ok(checkpoint) => return Some(checkpoint),
+            Err(error) => report.tampered(None, file, error.to_string()),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let what = "there is none: a log that was never sealed proves nothing";
             report.tampered(None, file, what.to_owned());

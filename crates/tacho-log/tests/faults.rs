@@ -13,7 +13,8 @@ use tacho_log::disk::{AfterCrash, Fault, FaultyDisk};
 use tacho_log::key::SigningKey;
 use tacho_log::verify::{Verdict, VerifyOptions, verify};
 use tacho_log::{
-    AppendError, CommitError, DataDir, Log, LogDir, LogOptions, OpenError, Recovered, SealError, compress_segment,
+    AppendError, CommitError, DataDir, Log, LogDir, LogOptions, OpenError, Recovered, SealError,
+    WriterLock, compress_segment,
 };
 
 const DAY: u64 = 86_400_000_000_000;
@@ -28,11 +29,20 @@ fn body(n: u32) -> String {
     )
 }
 
+fn lock(dir: &DataDir) -> WriterLock {
+    dir.lock().unwrap()
+}
+
 type Opened = Result<(Log, Recovered), OpenError>;
 
 fn open(disk: &FaultyDisk, dir: &DataDir, visit: &mut dyn FnMut(u64, &[u8])) -> Opened {
-    let options = LogOptions { segment_bytes: 1_000, visit_from: 0, ..LogOptions::default() };
-    Log::open(Arc::new(disk.clone()), dir, dir.lock().unwrap(), key(), options, visit)
+    let lock = lock(dir);
+    let options = LogOptions {
+        segment_bytes: 1_000,
+        visit_from: 0,
+        ..LogOptions::default()
+    };
+    Log::open(Arc::new(disk.clone()), dir, lock, key(), options, visit)
 }
 
 /// What the outside was told.
@@ -50,7 +60,10 @@ impl Told {
         let checkpoint = checkpoint.unverified();
         let root = checkpoint.root().to_string();
         let before = self.signed.insert(checkpoint.size(), root.clone());
-        assert!(before.is_none_or(|before| before == root), "two roots of one size were signed");
+        assert!(
+            before.is_none_or(|before| before == root),
+            "two roots of one size were signed"
+        );
     }
 }
 
@@ -160,14 +173,24 @@ fn check(disk: &FaultyDisk, dir: &DataDir, told: &Told, verified: &Verified, cas
     assert_eq!(found.len() as u64, recovered.size, "{case}");
     for (seq, body) in &told.acknowledged {
         let expected = body.replacen('{', &format!("{{\"v\":1,\"seq\":{seq},"), 1);
-        assert_eq!(found.get(seq), Some(&expected), "{case}: acknowledged record {seq}");
+        assert_eq!(
+            found.get(seq),
+            Some(&expected),
+            "{case}: acknowledged record {seq}"
+        );
     }
     for body in &told.refused {
-        let tail = &body[1..];
-        assert!(!found.values().any(|record| record.ends_with(tail)), "{case}: refused {body}");
+        let members = body.strip_prefix('{').unwrap();
+        assert!(
+            !found.values().any(|record| record.ends_with(members)),
+            "{case}: refused {body}"
+        );
     }
     // It goes on, and nothing that was signed is signed otherwise.
-    let mut signed = Told { signed: told.signed.clone(), ..Told::default() };
+    let mut signed = Told {
+        signed: told.signed.clone(),
+        ..Told::default()
+    };
     if let Some(checkpoint) = log.checkpoint() {
         signed.signed(checkpoint);
     }
@@ -195,7 +218,10 @@ fn check(disk: &FaultyDisk, dir: &DataDir, told: &Told, verified: &Verified, cas
     assert_eq!(report.checkpoint_size, Some(report.records), "{case}");
 }
 
-#[expect(clippy::disallowed_methods, reason = "a copy for the verifier need not be durable")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a copy for the verifier need not be durable"
+)]
 fn copy_out(disk: &FaultyDisk, root: &Path, to: &Path) {
     for (path, bytes) in disk.files() {
         let path = to.join(path.strip_prefix(root).unwrap());
@@ -209,7 +235,12 @@ fn copy_out(disk: &FaultyDisk, root: &Path, to: &Path) {
 fn check_session(place: &Place, prepare: impl Fn(FaultyDisk) -> FaultyDisk, case: &str) -> u64 {
     let Place { dir, verified, .. } = place;
     let disk = prepare(FaultyDisk::new(dir.root()));
-    let mut session = Session { disk: &disk, dir, log: None, told: Told::default() };
+    let mut session = Session {
+        disk: &disk,
+        dir,
+        log: None,
+        told: Told::default(),
+    };
     session.run();
     let told = std::mem::take(&mut session.told);
     drop(session);
@@ -217,7 +248,13 @@ fn check_session(place: &Place, prepare: impl Fn(FaultyDisk) -> FaultyDisk, case
         .into_iter()
         .chain((1..=3).map(AfterCrash::Mixed));
     for end in ends {
-        check(&disk.restart(end), dir, &told, verified, &format!("{case}, then {end:?}"));
+        check(
+            &disk.restart(end),
+            dir,
+            &told,
+            verified,
+            &format!("{case}, then {end:?}"),
+        );
     }
     disk.operations()
 }
@@ -231,7 +268,11 @@ struct Place {
 fn place() -> Place {
     let temp = tempfile::tempdir().unwrap();
     let dir = DataDir::create(&temp.path().join("data")).unwrap();
-    Place { _temp: temp, dir, verified: Verified::default() }
+    Place {
+        _temp: temp,
+        dir,
+        verified: Verified::default(),
+    }
 }
 
 #[test]
@@ -246,8 +287,18 @@ fn every_operation_fails_in_every_way() {
     let place = place();
     let operations = check_session(&place, |disk| disk, "no fault");
     for at in 0..operations {
-        for fault in [Fault::Before, Fault::Half, Fault::After, Fault::Crash, Fault::CrashAfter] {
-            check_session(&place, |disk| disk.failing(at, fault), &format!("operation {at}, {fault:?}"));
+        for fault in [
+            Fault::Before,
+            Fault::Half,
+            Fault::After,
+            Fault::Crash,
+            Fault::CrashAfter,
+        ] {
+            check_session(
+                &place,
+                |disk| disk.failing(at, fault),
+                &format!("operation {at}, {fault:?}"),
+            );
         }
     }
 }
@@ -260,12 +311,19 @@ fn two_operations_fail() {
     for at in 0..operations {
         for after in [1, 2, 3] {
             let faults = |disk: FaultyDisk| {
-                disk.failing(at, Fault::Half).failing(at + after, Fault::Half)
+                disk.failing(at, Fault::Half)
+                    .failing(at + after, Fault::Half)
             };
-            check_session(&place, faults, &format!("operations {at} and {}", at + after));
+            check_session(
+                &place,
+                faults,
+                &format!("operations {at} and {}", at + after),
+            );
         }
-        let then_crash =
-            |disk: FaultyDisk| disk.failing(at, Fault::Half).failing(at + 1, Fault::CrashAfter);
+        let then_crash = |disk: FaultyDisk| {
+            disk.failing(at, Fault::Half)
+                .failing(at + 1, Fault::CrashAfter)
+        };
         check_session(&place, then_crash, &format!("operation {at}, then a crash"));
     }
 }
@@ -276,6 +334,10 @@ fn everything_fails_from_some_moment_on() {
     let place = place();
     let operations = check_session(&place, |disk| disk, "no fault");
     for at in 0..operations {
-        check_session(&place, |disk| disk.failing_from(at), &format!("from operation {at} on"));
+        check_session(
+            &place,
+            |disk| disk.failing_from(at),
+            &format!("from operation {at} on"),
+        );
     }
 }

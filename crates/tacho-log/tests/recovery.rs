@@ -11,7 +11,8 @@ use tacho_log::key::SigningKey;
 use tacho_log::reader::{ReadError, Reader};
 use tacho_log::verify::{Verdict, VerifyOptions, verify};
 use tacho_log::{
-    AppendError, CommitError, DataDir, Log, LogOptions, OpenError, Recovered, compress_segment,
+    AppendError, CommitError, DataDir, Log, LogOptions, OpenError, Recovered, WriterLock,
+    compress_segment,
 };
 
 const DAY: u64 = 86_400_000_000_000;
@@ -25,7 +26,15 @@ fn day(day: u64) -> Timestamp {
 }
 
 fn body(n: u64) -> String {
-    format!(r#"{{"id":"{n}","type":"heartbeat","padding":"{}"}}"#, "x".repeat(100))
+    format!(
+        r#"{{"id":"{n}","type":"heartbeat","padding":"{}"}}"#,
+        "x".repeat(100)
+    )
+}
+
+/// A record as it stands in a segment.
+fn line(n: u64) -> String {
+    body(n).replacen('{', &format!("{{\"v\":1,\"seq\":{n},"), 1) + "\n"
 }
 
 struct Fixture {
@@ -41,8 +50,19 @@ impl Fixture {
     }
 
     fn try_open(&self, options: LogOptions) -> Result<(Log, Recovered), OpenError> {
-        let lock = self.dir.lock().unwrap();
-        Log::open(Arc::new(RealDisk), &self.dir, lock, key(), options, &mut |_, _| {})
+        let lock = self.lock();
+        Log::open(
+            Arc::new(RealDisk),
+            &self.dir,
+            lock,
+            key(),
+            options,
+            &mut |_, _| {},
+        )
+    }
+
+    fn lock(&self) -> WriterLock {
+        self.dir.lock().unwrap()
     }
 
     fn open(&self) -> (Log, Recovered) {
@@ -78,7 +98,10 @@ impl Fixture {
         names
     }
 
-    #[expect(clippy::disallowed_methods, reason = "what a crash leaves is not durable")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what a crash leaves is not durable"
+    )]
     fn put(&self, name: &str, bytes: &[u8]) {
         fs::write(self.segment(name), bytes).unwrap();
     }
@@ -95,7 +118,11 @@ impl Fixture {
         assert_eq!(recovered.size, records);
         log.seal().unwrap();
         drop(log);
-        let report = verify(self.dir.log(), key().verifying_key(), &VerifyOptions::default());
+        let report = verify(
+            self.dir.log(),
+            key().verifying_key(),
+            &VerifyOptions::default(),
+        );
         assert_eq!(report.verdict, Verdict::Ok, "{report:#?}");
         assert_eq!(report.records, records);
     }
@@ -105,7 +132,15 @@ impl Fixture {
 fn two_days() -> Fixture {
     let fixture = Fixture::new();
     let (mut log, recovered) = fixture.open();
-    assert_eq!(recovered, Recovered { size: 0, checkpoint_size: 0, torn: None, is_new: true });
+    assert_eq!(
+        recovered,
+        Recovered {
+            size: 0,
+            checkpoint_size: 0,
+            torn: None,
+            is_new: true
+        }
+    );
     fixture.write(&mut log, 0, 3, false);
     fixture.write(&mut log, 1, 1, true);
     fixture.write(&mut log, 1, 2, false);
@@ -117,7 +152,7 @@ const SECOND: &str = "2024-10-05-000.jsonl";
 
 #[test]
 fn torn_tails_are_cut_and_kept() {
-    let whole = format!("{{\"v\":1,\"seq\":6,{}\n", &body(6)[1..]);
+    let whole = line(6);
     let zeros = whole.replace("xxxxxxxxxx\"", "\0\0\0\0\0\0\0\0\0\0\"");
     for tail in [
         &whole.as_bytes()[..whole.len() - 1],
@@ -133,9 +168,15 @@ fn torn_tails_are_cut_and_kept() {
         fixture.extend(SECOND, tail);
         let (log, recovered) = fixture.open();
         let torn = recovered.torn.unwrap();
-        assert_eq!((torn.file.as_str(), torn.bytes), (SECOND, tail.len() as u64));
+        assert_eq!(
+            (torn.file.as_str(), torn.bytes),
+            (SECOND, tail.len() as u64)
+        );
         assert_eq!((recovered.size, recovered.checkpoint_size), (6, 4));
-        assert_eq!(fs::read(fixture.segment("2024-10-05-000.torn")).unwrap(), tail);
+        assert_eq!(
+            fs::read(fixture.segment("2024-10-05-000.torn")).unwrap(),
+            tail
+        );
         assert!(log.unsealed_since().is_some());
         drop(log);
         fixture.check(6);
@@ -150,7 +191,7 @@ fn torn_tails_are_cut_and_kept() {
 #[test]
 fn a_whole_record_that_nobody_acknowledged_is_kept() {
     let fixture = two_days();
-    fixture.extend(SECOND, format!("{{\"v\":1,\"seq\":6,{}\n", &body(6)[1..]).as_bytes());
+    fixture.extend(SECOND, line(6).as_bytes());
     fixture.check(7);
 }
 
@@ -195,7 +236,10 @@ fn refused(attack: impl FnOnce(&Fixture), words: &str) {
     let fixture = two_days();
     attack(&fixture);
     let before = fixture.names();
-    let error = fixture.try_open(LogOptions::default()).unwrap_err().to_string();
+    let error = fixture
+        .try_open(LogOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(words), "{words:?}: {error}");
     assert_eq!(fixture.names(), before, "nothing is mended");
 }
@@ -208,21 +252,34 @@ fn tampered_logs_are_refused() {
             log.put(name, &bytes[..len]);
         }
     };
-    refused(cut(SECOND, 100), "record 3 in 2024-10-05-000.jsonl: the segment ends within it");
+    refused(
+        cut(SECOND, 100),
+        "record 3 in 2024-10-05-000.jsonl: the segment ends within it",
+    );
     refused(cut(SECOND, 0), "record 3 is missing");
-    let remove = |name: &'static str| move |log: &Fixture| fs::remove_file(log.segment(name)).unwrap();
+    let remove =
+        |name: &'static str| move |log: &Fixture| fs::remove_file(log.segment(name)).unwrap();
     refused(remove(SECOND), "record 3 is missing");
     let remove_all =
         |log: &Fixture| [FIRST, SECOND].map(|name| fs::remove_file(log.segment(name)).unwrap());
-    refused(|log| drop(remove_all(log)), "record 0 is missing");
+    refused(
+        |log| assert_eq!(remove_all(log).len(), 2),
+        "record 0 is missing",
+    );
     refused(
         |log| {
             let text = fs::read_to_string(log.segment(SECOND)).unwrap();
-            log.put(SECOND, text.replacen("heartbeat", "heartbeet", 1).as_bytes());
+            log.put(
+                SECOND,
+                text.replacen("heartbeat", "heartbeet", 1).as_bytes(),
+            );
         },
         "record 3 in 2024-10-05-000.jsonl: it is not the record that was sealed",
     );
-    refused(|log| fs::remove_file(log.dir.log().checkpoint()).unwrap(), "vkey exists");
+    refused(
+        |log| fs::remove_file(log.dir.log().checkpoint()).unwrap(),
+        "vkey exists",
+    );
     let tile = |log: &Fixture| log.dir.log().root().join("tile/0/000.p/4");
     refused(|log| fs::remove_file(tile(log)).unwrap(), "tile/0/000.p/4");
     refused(
@@ -242,7 +299,10 @@ fn tampered_logs_are_refused() {
         "record 6 in 2024-10-05-000.jsonl has version 2",
     );
     // More than a batch was never torn off at once: those records were acknowledged.
-    refused(|log| log.extend(SECOND, &vec![b'x'; 1_100_000]), "no torn batch");
+    refused(
+        |log| log.extend(SECOND, &vec![b'x'; 1_100_000]),
+        "no torn batch",
+    );
     refused(
         |log| {
             log.extend(SECOND, b"garbage\n");
@@ -256,7 +316,10 @@ fn tampered_logs_are_refused() {
 fn a_first_segment_that_is_gone_is_missed() {
     let fixture = two_days();
     fs::remove_file(fixture.segment(FIRST)).unwrap();
-    let options = LogOptions { visit_from: 0, ..LogOptions::default() };
+    let options = LogOptions {
+        visit_from: 0,
+        ..LogOptions::default()
+    };
     let error = fixture.try_open(options).unwrap_err().to_string();
     assert!(error.contains("begins with 3"), "{error}");
 }
@@ -264,21 +327,33 @@ fn a_first_segment_that_is_gone_is_missed() {
 #[test]
 fn days_and_sizes() {
     let fixture = Fixture::new();
-    let options = LogOptions { segment_bytes: 500, ..LogOptions::default() };
+    let options = LogOptions {
+        segment_bytes: 500,
+        ..LogOptions::default()
+    };
     let (mut log, _) = fixture.try_open(options).unwrap();
     fixture.write(&mut log, 1, 1, false);
     // The clock steps back, and the records go on in the newest segment.
     fixture.write(&mut log, 0, 2, false);
     assert_eq!(fixture.names(), ["2024-10-05-000.jsonl"]);
     fixture.write(&mut log, 0, 1, false);
-    assert_eq!(fixture.names(), ["2024-10-05-000.jsonl", "2024-10-05-001.jsonl"]);
+    assert_eq!(
+        fixture.names(),
+        ["2024-10-05-000.jsonl", "2024-10-05-001.jsonl"]
+    );
     fixture.write(&mut log, 3, 1, true);
     assert_eq!(fixture.names()[2], "2024-10-07-000.jsonl");
     // A batch is not split, and not made larger than the segment.
     log.append(body(5).as_bytes(), day(3)).unwrap();
-    assert_eq!(log.append(body(6).as_bytes(), day(4)), Err(AppendError::CommitFirst));
+    assert_eq!(
+        log.append(body(6).as_bytes(), day(4)),
+        Err(AppendError::CommitFirst)
+    );
     log.append(body(6).as_bytes(), day(3)).unwrap();
-    assert_eq!(log.append(body(7).as_bytes(), day(3)), Err(AppendError::CommitFirst));
+    assert_eq!(
+        log.append(body(7).as_bytes(), day(3)),
+        Err(AppendError::CommitFirst)
+    );
     log.commit().unwrap();
     assert_eq!(log.append(body(7).as_bytes(), day(3)), Ok(7));
     log.commit().unwrap();
@@ -293,13 +368,28 @@ fn days_and_sizes() {
 fn bodies() {
     let fixture = Fixture::new();
     let (mut log, _) = fixture.open();
-    for body in ["", "{}", "[]", "{\"type\":1}", "{\"id\":1", "{\"id\":\"\n\"}", " {\"id\":1}"] {
-        assert_eq!(log.append(body.as_bytes(), day(0)), Err(AppendError::NotARecord), "{body:?}");
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "{\"type\":1}",
+        "{\"id\":1",
+        "{\"id\":\"\n\"}",
+        " {\"id\":1}",
+    ] {
+        assert_eq!(
+            log.append(body.as_bytes(), day(0)),
+            Err(AppendError::NotARecord),
+            "{body:?}"
+        );
     }
     let front = "{\"v\":1,\"seq\":0,".len();
     let longest = |len: usize| format!("{{\"id\":\"{}\"}}", "x".repeat(len - front - 8));
     let bytes = 65_536;
-    assert_eq!(log.append(longest(bytes).as_bytes(), day(0)), Err(AppendError::TooLong { bytes }));
+    assert_eq!(
+        log.append(longest(bytes).as_bytes(), day(0)),
+        Err(AppendError::TooLong { bytes })
+    );
     assert_eq!(log.append(longest(65_535).as_bytes(), day(0)), Ok(0));
     log.commit().unwrap();
     drop(log);
@@ -347,7 +437,10 @@ fn a_live_segment_that_was_touched() {
 #[test]
 fn reading_back() {
     let fixture = Fixture::new();
-    let options = LogOptions { segment_bytes: 40_000, ..LogOptions::default() };
+    let options = LogOptions {
+        segment_bytes: 40_000,
+        ..LogOptions::default()
+    };
     let (mut log, _) = fixture.try_open(options).unwrap();
     for _ in 0..100 {
         fixture.write(&mut log, 0, 11, false);
@@ -359,14 +452,24 @@ fn reading_back() {
     let reader = Reader::new(fixture.dir.log());
     assert_eq!(reader.end().unwrap(), 1_100);
     for from in [0, 1, 150, 263, 264, 265, 500, 1_099, 1_100, 5_000] {
-        let read = reader.records_from(from).collect::<Result<Vec<_>, _>>().unwrap();
-        assert_eq!(read.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), (from..1_100).collect::<Vec<_>>());
+        let read = reader
+            .records_from(from)
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap();
+        assert_eq!(
+            read.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
+            (from..1_100).collect::<Vec<_>>()
+        );
         for (seq, record) in &read {
             assert!(record.ends_with(&body(*seq).as_bytes()[1..]));
         }
     }
     for count in [0, 1, 10, 1_000, 2_000] {
-        let read = reader.last(count).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        let read = reader
+            .last(count)
+            .unwrap()
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap();
         assert_eq!(read.len() as u64, count.min(1_100));
     }
 }
@@ -390,7 +493,10 @@ fn following_a_log_that_grows() {
             expected += 1;
         }
         assert_eq!(expected, log.size());
-        let file = fs::File::options().write(true).open(fixture.segment(&live)).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(fixture.segment(&live))
+            .unwrap();
         file.set_len(len).unwrap();
         for segment in log.closed_segments() {
             compress_segment(&RealDisk, &segment).unwrap();
@@ -404,9 +510,17 @@ fn following_a_log_that_grows() {
 fn reading_a_damaged_log() {
     let fixture = two_days();
     let text = fs::read_to_string(fixture.segment(FIRST)).unwrap();
-    fixture.put(FIRST, text.replacen("{\"v\":1,\"seq\":1,", "x", 1).as_bytes());
-    let read = Reader::new(fixture.dir.log()).records_from(0).collect::<Vec<_>>();
-    let seqs = read.iter().map(|item| item.as_ref().ok().map(|(seq, _)| *seq)).collect::<Vec<_>>();
+    fixture.put(
+        FIRST,
+        text.replacen("{\"v\":1,\"seq\":1,", "x", 1).as_bytes(),
+    );
+    let read = Reader::new(fixture.dir.log())
+        .records_from(0)
+        .collect::<Vec<_>>();
+    let seqs = read
+        .iter()
+        .map(|item| item.as_ref().ok().map(|(seq, _)| *seq))
+        .collect::<Vec<_>>();
     assert_eq!(seqs, [Some(0), None, Some(2), Some(3), Some(4), Some(5)]);
     assert!(matches!(&read[1], Err(ReadError::Damaged { seq: 1, file, .. }) if file == FIRST));
 }
@@ -417,10 +531,20 @@ fn visiting() {
     let fixture = two_days();
     for (visit_from, expected) in [(u64::MAX, 4..6), (6, 4..6), (2, 2..6), (0, 0..6)] {
         let mut seen = Vec::new();
-        let options = LogOptions { visit_from, ..LogOptions::default() };
+        let options = LogOptions {
+            visit_from,
+            ..LogOptions::default()
+        };
         let lock = fixture.dir.lock().unwrap();
         let mut visit = |seq, _: &[u8]| seen.push(seq);
-        let log = Log::open(Arc::new(RealDisk), &fixture.dir, lock, key(), options, &mut visit);
+        let log = Log::open(
+            Arc::new(RealDisk),
+            &fixture.dir,
+            lock,
+            key(),
+            options,
+            &mut visit,
+        );
         drop(log.unwrap());
         assert_eq!(seen, expected.collect::<Vec<_>>());
     }

@@ -68,7 +68,9 @@ impl Fixture {
         let key = key("tacho.local/tamper", 1);
         let (dir, lock) = (&self.dir, self.dir.lock().unwrap());
         let disk = Arc::new(RealDisk);
-        Log::open(disk, dir, lock, key, LogOptions::default(), &mut |_, _| {}).unwrap().0
+        Log::open(disk, dir, lock, key, LogOptions::default(), &mut |_, _| {})
+            .unwrap()
+            .0
     }
 
     /// Appends records, a quarter of them each day; compresses the first two days.
@@ -88,7 +90,8 @@ impl Fixture {
             compress_segment(&RealDisk, &segment).unwrap();
         }
         for n in start + sealed..start + sealed + unsealed {
-            log.append(body(n).as_bytes(), Timestamp::from_unix_nanos(20_003 * DAY)).unwrap();
+            log.append(body(n).as_bytes(), Timestamp::from_unix_nanos(20_003 * DAY))
+                .unwrap();
         }
         log.commit().unwrap();
     }
@@ -106,7 +109,10 @@ impl Fixture {
         paths[number].clone()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "an intruder cares little for durability")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an intruder cares little for durability"
+    )]
     fn edit(&self, path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = fs::read(path).unwrap();
         edit(&mut bytes);
@@ -118,7 +124,10 @@ impl Fixture {
             let text = String::from_utf8(std::mem::take(bytes)).unwrap();
             let mut lines = text.lines().map(str::to_owned).collect::<Vec<_>>();
             edit(&mut lines);
-            *bytes = lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect();
+            *bytes = lines
+                .iter()
+                .flat_map(|line| [line.as_bytes(), b"\n"].concat())
+                .collect();
         });
     }
 
@@ -192,48 +201,109 @@ fn an_honest_log() {
     // The last of five unsealed records is an intent.
     assert_eq!(report.open_intents, 1);
     expect(&report, Incomplete, Some(604), Some(DAYS[3]), "no outcome");
-    let options = VerifyOptions { writer_running: true, ..VerifyOptions::default() };
+    let options = VerifyOptions {
+        writer_running: true,
+        ..VerifyOptions::default()
+    };
     report = fixture.verify_with(&vkey(), &options);
     assert_eq!(report.verdict, Verdict::Ok, "{report:#?}");
     assert_eq!((report.records, report.unsealed), (605, 5));
     assert_eq!(report.checkpoint_size, Some(600));
     // 256 + 256 + 88 leaves, and two hashes above the full ones.
     assert_eq!(report.tiles, 4);
-    assert_eq!(report.newest.as_deref(), Some("2026-11-20T00:00:00.000000000Z"));
+    assert_eq!(
+        report.newest.as_deref(),
+        Some("2026-11-20T00:00:00.000000000Z")
+    );
 }
 
 #[test]
 fn an_edited_record() {
     let edit = |lines: &mut Vec<String>| lines[7] = lines[7].replace("tool_call", "tool_cull");
-    check(|log| log.lines(2, edit), Tampered, Some(307), Some(DAYS[2]), "not the one that was sealed");
+    check(
+        |log| log.lines(2, edit),
+        Tampered,
+        Some(307),
+        Some(DAYS[2]),
+        "not the one that was sealed",
+    );
     // The record after it stays in its place and is not accused.
     let fixture = Fixture::sealed();
     fixture.lines(2, edit);
-    assert!(!fixture.verify().findings.iter().any(|finding| finding.seq == Some(308)));
+    assert!(
+        !fixture
+            .verify()
+            .findings
+            .iter()
+            .any(|finding| finding.seq == Some(308))
+    );
 }
 
 #[test]
 fn a_record_that_is_no_json_any_more() {
     let edit = |lines: &mut Vec<String>| lines[7] = lines[7].replace("\"type\":", "\"type\"");
-    check(|log| log.lines(2, edit), Tampered, Some(307), Some(DAYS[2]), "it is no record");
+    check(
+        |log| log.lines(2, edit),
+        Tampered,
+        Some(307),
+        Some(DAYS[2]),
+        "it is no record",
+    );
     let edit = |lines: &mut Vec<String>| lines[7] = "x".to_owned();
-    check(|log| log.lines(2, edit), Tampered, Some(307), Some(DAYS[2]), "does not begin");
+    check(
+        |log| log.lines(2, edit),
+        Tampered,
+        Some(307),
+        Some(DAYS[2]),
+        "does not begin",
+    );
     let edit = |lines: &mut Vec<String>| lines[7] = "x".repeat(70_000);
-    check(|log| log.lines(2, edit), Tampered, Some(307), Some(DAYS[2]), "longer than");
+    check(
+        |log| log.lines(2, edit),
+        Tampered,
+        Some(307),
+        Some(DAYS[2]),
+        "longer than",
+    );
     let edit = |lines: &mut Vec<String>| lines[7] = lines[7].replace("\"v\":1", "\"v\":2");
-    check(|log| log.lines(2, edit), Tampered, Some(307), Some(DAYS[2]), "version is 2");
+    check(
+        |log| log.lines(2, edit),
+        Tampered,
+        Some(307),
+        Some(DAYS[2]),
+        "version is 2",
+    );
     // A second seq that parsers might prefer.
-    let edit = |lines: &mut Vec<String>| lines[7] = lines[7].replace(",\"id\"", ",\"id\":\"\",\"id\"");
-    check(|log| log.lines(2, edit), Tampered, Some(307), Some(DAYS[2]), "duplicate");
+    let edit =
+        |lines: &mut Vec<String>| lines[7] = lines[7].replace(",\"id\"", ",\"id\":\"\",\"id\"");
+    check(
+        |log| log.lines(2, edit),
+        Tampered,
+        Some(307),
+        Some(DAYS[2]),
+        "duplicate",
+    );
 }
 
 #[test]
 fn removed_and_moved_records() {
     let what = "record 310 is missing; 311 follows";
     let remove = |lines: &mut Vec<String>| drop(lines.remove(10));
-    check(|log| log.lines(2, remove), Tampered, Some(310), Some(DAYS[2]), what);
+    check(
+        |log| log.lines(2, remove),
+        Tampered,
+        Some(310),
+        Some(DAYS[2]),
+        what,
+    );
     let swap = |lines: &mut Vec<String>| lines.swap(10, 11);
-    check(|log| log.lines(2, swap), Tampered, Some(310), Some(DAYS[2]), what);
+    check(
+        |log| log.lines(2, swap),
+        Tampered,
+        Some(310),
+        Some(DAYS[2]),
+        what,
+    );
     check(
         |log| log.lines(2, |lines| lines.insert(10, lines[9].clone())),
         Tampered,
@@ -259,9 +329,21 @@ fn removed_and_moved_records() {
 #[test]
 fn a_cut_off_end() {
     let cut = |lines: &mut Vec<String>| lines.truncate(149);
-    check(|log| log.lines(3, cut), Tampered, Some(599), Some(DAYS[3]), "the records end");
+    check(
+        |log| log.lines(3, cut),
+        Tampered,
+        Some(599),
+        Some(DAYS[3]),
+        "the records end",
+    );
     let remove = |log: &Fixture| fs::remove_file(log.segment(3)).unwrap();
-    check(remove, Tampered, Some(450), Some(DAYS[2]), "the records end before it");
+    check(
+        remove,
+        Tampered,
+        Some(450),
+        Some(DAYS[2]),
+        "the records end before it",
+    );
     // Records that no checkpoint covers can go unnoticed: that is the window the checkpoints close.
     let fixture = Fixture::sealed();
     fixture.lines(3, |lines| lines.truncate(150));
@@ -273,9 +355,21 @@ fn missing_segments() {
     let remove = |number| move |log: &Fixture| fs::remove_file(log.segment(number)).unwrap();
     let what = "records 150 to 299 are missing; 300 follows";
     check(remove(1), Tampered, Some(150), Some(DAYS[2]), what);
-    check(remove(0), Tampered, Some(0), Some(DAYS[1]), "records 0 to 149 are missing");
+    check(
+        remove(0),
+        Tampered,
+        Some(0),
+        Some(DAYS[1]),
+        "records 0 to 149 are missing",
+    );
     let remove_all = |log: &Fixture| fs::remove_dir_all(log.dir.log().segments()).unwrap();
-    check(remove_all, Tampered, Some(0), None, "the records end before it");
+    check(
+        remove_all,
+        Tampered,
+        Some(0),
+        None,
+        "the records end before it",
+    );
 }
 
 #[test]
@@ -289,9 +383,21 @@ fn a_damaged_compressed_segment() {
         });
         let report = fixture.verify();
         assert_eq!(report.verdict, Tampered, "{report:#?}");
-        let first = report.findings.iter().filter_map(|finding| finding.seq).min();
-        assert!(first.is_some_and(|seq| (150..=300).contains(&seq)), "{report:#?}");
-        assert!(report.findings.iter().any(|finding| finding.file.as_deref() == Some(DAYS[1])));
+        let first = report
+            .findings
+            .iter()
+            .filter_map(|finding| finding.seq)
+            .min();
+        assert!(
+            first.is_some_and(|seq| (150..=300).contains(&seq)),
+            "{report:#?}"
+        );
+        assert!(
+            report
+                .findings
+                .iter()
+                .any(|finding| finding.file.as_deref() == Some(DAYS[1]))
+        );
     }
     let cut = |log: &Fixture| log.edit(&log.segment(1), |bytes| bytes.truncate(200));
     let fixture = Fixture::sealed();
@@ -301,14 +407,25 @@ fn a_damaged_compressed_segment() {
 
 #[test]
 fn tiles() {
-    for tile in ["tile/0/000", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"] {
+    for tile in [
+        "tile/0/000",
+        "tile/0/001",
+        "tile/0/002.p/88",
+        "tile/1/000.p/2",
+    ] {
         let flip = |log: &Fixture| log.edit(&log.path(tile), |bytes| bytes[40] ^= 1);
         let fixture = Fixture::sealed();
         flip(&fixture);
         let report = fixture.verify();
         assert_eq!(report.verdict, Tampered, "{report:#?}");
-        assert!(report.findings.iter().all(|f| f.verdict != Tampered || f.file.as_deref() == Some(tile)));
-        let cut = |log: &Fixture| log.edit(&log.path(tile), |bytes| bytes.truncate(bytes.len() - 1));
+        assert!(
+            report
+                .findings
+                .iter()
+                .all(|f| f.verdict != Tampered || f.file.as_deref() == Some(tile))
+        );
+        let cut =
+            |log: &Fixture| log.edit(&log.path(tile), |bytes| bytes.truncate(bytes.len() - 1));
         check(cut, Tampered, None, Some(tile), "does not have");
         let remove = |log: &Fixture| fs::remove_file(log.path(tile)).unwrap();
         check(remove, Incomplete, None, Some(tile), "missing");
@@ -319,14 +436,22 @@ fn tiles() {
 #[test]
 fn a_record_and_its_tile() {
     let attack = |log: &Fixture| {
-        log.lines(2, |lines| lines[7] = lines[7].replace("tool_call", "tool_cull"));
+        log.lines(2, |lines| {
+            lines[7] = lines[7].replace("tool_call", "tool_cull");
+        });
         let text = fs::read_to_string(log.segment(2)).unwrap();
         let leaf = tacho_log::merkle::leaf_hash(text.lines().nth(7).unwrap().as_bytes());
         log.edit(&log.path("tile/0/001"), |bytes| {
             bytes[51 * 32..52 * 32].copy_from_slice(leaf.as_bytes());
         });
     };
-    check(attack, Tampered, Some(256), Some(DAYS[3]), "one of the records up to 511");
+    check(
+        attack,
+        Tampered,
+        Some(256),
+        Some(DAYS[3]),
+        "one of the records up to 511",
+    );
     check(attack, Tampered, None, Some("checkpoint"), "another root");
 }
 
@@ -362,8 +487,14 @@ fn a_log_that_was_put_back() {
     fixture.write(41, 0);
     let new = fs::read(fixture.path("checkpoint")).unwrap();
     // The older one that was kept is a beginning of the newer log,
-    let known = |note: &[u8]| VerifyOptions { known: Some(note.to_vec()), writer_running: true };
-    assert_eq!(fixture.verify_with(&vkey(), &known(&old)).verdict, Verdict::Ok);
+    let known = |note: &[u8]| VerifyOptions {
+        known: Some(note.to_vec()),
+        writer_running: true,
+    };
+    assert_eq!(
+        fixture.verify_with(&vkey(), &known(&old)).verdict,
+        Verdict::Ok
+    );
     // while a log in an older state is good in itself and shorter than what was kept.
     let older = Fixture::sealed();
     let report = older.verify_with(&vkey(), &known(&new));
@@ -377,7 +508,11 @@ fn a_log_that_was_put_back() {
     let fork = Fixture::new();
     let mut log = fork.open();
     for n in 0..700 {
-        log.append(body(n + 2).as_bytes(), Timestamp::from_unix_nanos(20_000 * DAY)).unwrap();
+        log.append(
+            body(n + 2).as_bytes(),
+            Timestamp::from_unix_nanos(20_000 * DAY),
+        )
+        .unwrap();
     }
     log.commit().unwrap();
     log.seal().unwrap();
@@ -395,10 +530,34 @@ fn after_the_checkpoint() {
     };
     let file = Some(DAYS[3]);
     check(append("garbage"), Incomplete, Some(605), file, "torn tail");
-    check(append("garbage\n"), Incomplete, Some(605), file, "torn tail");
-    check(append("\0\0\0\0\n"), Incomplete, Some(605), file, "torn tail");
-    check(append("{\"v\":1,\"seq\":605,}\n"), Incomplete, Some(605), file, "torn tail");
-    check(append("{\"v\":1,\"seq\":607,\"id\":\"\"}\n"), Incomplete, Some(605), file, "missing; 607");
+    check(
+        append("garbage\n"),
+        Incomplete,
+        Some(605),
+        file,
+        "torn tail",
+    );
+    check(
+        append("\0\0\0\0\n"),
+        Incomplete,
+        Some(605),
+        file,
+        "torn tail",
+    );
+    check(
+        append("{\"v\":1,\"seq\":605,}\n"),
+        Incomplete,
+        Some(605),
+        file,
+        "torn tail",
+    );
+    check(
+        append("{\"v\":1,\"seq\":607,\"id\":\"\"}\n"),
+        Incomplete,
+        Some(605),
+        file,
+        "missing; 607",
+    );
     // A tail is torn in the newest segment only.
     let attack = |log: &Fixture| {
         append("garbage\n")(log);
@@ -418,21 +577,43 @@ fn outcomes_and_intents() {
         format!("{{\"v\":1,\"seq\":605,\"id\":\"x\",\"stage\":\"outcome\",\"ref\":\"{named}\"}}\n")
     };
     let what = "that is not before it";
-    check(add(outcome("nothing")), Incomplete, Some(605), Some(DAYS[3]), what);
-    check(add(outcome("x")), Incomplete, Some(605), Some(DAYS[3]), what);
+    check(
+        add(outcome("nothing")),
+        Incomplete,
+        Some(605),
+        Some(DAYS[3]),
+        what,
+    );
+    check(
+        add(outcome("x")),
+        Incomplete,
+        Some(605),
+        Some(DAYS[3]),
+        what,
+    );
     // A second outcome of an old intent is no finding; one of the open intent closes it.
     for (named, open) in [(id(0), 1), (id(604), 0)] {
         let fixture = Fixture::sealed();
         add(outcome(&named))(&fixture);
         let report = fixture.verify();
         assert_eq!(report.open_intents, open);
-        assert!(!report.findings.iter().any(|finding| finding.seq == Some(605)), "{report:#?}");
+        assert!(
+            !report
+                .findings
+                .iter()
+                .any(|finding| finding.seq == Some(605)),
+            "{report:#?}"
+        );
     }
 }
 
 fn contents(path: &Path) -> Option<Vec<u8>> {
     let bytes = fs::read(path).unwrap();
-    if path.extension().is_some_and(|end| end == "zst") { zstd::decode_all(&*bytes).ok() } else { Some(bytes) }
+    if path.extension().is_some_and(|end| end == "zst") {
+        zstd::decode_all(&*bytes).ok()
+    } else {
+        Some(bytes)
+    }
 }
 
 /// A log under attack in every byte: never a panic, never a clean bill for a changed sealed record.
@@ -440,7 +621,9 @@ fn contents(path: &Path) -> Option<Vec<u8>> {
 fn every_byte_of_a_small_log() {
     let fixture = Fixture::new();
     fixture.write(4, 0);
-    let mut paths = (0..4).map(|number| fixture.segment(number)).collect::<Vec<_>>();
+    let mut paths = (0..4)
+        .map(|number| fixture.segment(number))
+        .collect::<Vec<_>>();
     paths.extend(["checkpoint", "tile/0/000.p/4"].map(|file| fixture.path(file)));
     for path in paths {
         let honest = contents(&path);
@@ -451,7 +634,11 @@ fn every_byte_of_a_small_log() {
             // Other bytes of a compressed file may still stand for the same records.
             let same = contents(&path) == honest;
             fixture.edit(&path, |bytes| bytes[at] ^= 0x20);
-            assert!(report.verdict == Tampered || same, "{} byte {at}: {report:#?}", path.display());
+            assert!(
+                report.verdict == Tampered || same,
+                "{} byte {at}: {report:#?}",
+                path.display()
+            );
         }
     }
     assert_eq!(fixture.verify().verdict, Verdict::Ok);

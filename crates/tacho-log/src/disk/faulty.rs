@@ -144,9 +144,16 @@ impl FaultyDisk {
         let state = self.state();
         let file = |(path, entry): (&PathBuf, &Entry)| match entry {
             Entry::Dir => None,
-            Entry::File(file) => {
-                Some((path.clone(), state.files.get(*file)?.bytes.iter().map(|b| b.value).collect()))
-            }
+            Entry::File(file) => Some((
+                path.clone(),
+                state
+                    .files
+                    .get(*file)?
+                    .bytes
+                    .iter()
+                    .map(|b| b.value)
+                    .collect(),
+            )),
         };
         state.names.iter().filter_map(file).collect()
     }
@@ -167,9 +174,14 @@ impl FaultyDisk {
         }
         let number = state.operations;
         state.operations += 1;
-        let lasting = state.fails_from.filter(|from| number >= *from).map(|_| Fault::Half);
+        let lasting = state
+            .fails_from
+            .filter(|from| number >= *from)
+            .map(|_| Fault::Half);
         let fault = state.faults.get(&number).copied().or(lasting);
-        let failed = Err(io::Error::other(format!("operation {number} was made to fail")));
+        let failed = Err(io::Error::other(format!(
+            "operation {number} was made to fail"
+        )));
         match fault {
             None => whole(&mut state),
             Some(Fault::Before) => failed,
@@ -193,7 +205,10 @@ impl FaultyDisk {
 
 impl State {
     fn entry(&self, path: &Path) -> io::Result<Entry> {
-        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.names
+            .get(path)
+            .copied()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn file_number(&self, path: &Path) -> io::Result<usize> {
@@ -204,7 +219,9 @@ impl State {
     }
 
     fn file(&mut self, number: usize) -> io::Result<&mut FileState> {
-        self.files.get_mut(number).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files
+            .get_mut(number)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn check_parent(&self, path: &Path) -> io::Result<()> {
@@ -217,7 +234,11 @@ impl State {
     fn identity(&self, number: usize) -> io::Result<Identity> {
         let file = self.files.get(number).ok_or(io::ErrorKind::NotFound)?;
         let (inode, len) = (u64::try_from(number), u64::try_from(file.bytes.len()));
-        Ok(Identity { device: 1, inode: inode.unwrap_or(0), len: len.unwrap_or(0) })
+        Ok(Identity {
+            device: 1,
+            inode: inode.unwrap_or(0),
+            len: len.unwrap_or(0),
+        })
     }
 
     /// The power fails; `keep` decides about each thing that is not durable.
@@ -236,8 +257,8 @@ impl State {
         let dirs = left.clone();
         left.retain(|path, _| {
             path.ancestors().skip(1).all(|above| {
-                dirs.get(above) == Some(&Entry::Dir) || !self.durable_names.contains_key(above)
-                    && !seen.contains_key(above)
+                dirs.get(above) == Some(&Entry::Dir)
+                    || !self.durable_names.contains_key(above) && !seen.contains_key(above)
             })
         });
         for file in &mut self.files {
@@ -252,9 +273,14 @@ impl FileState {
     fn write(&mut self, bytes: &[u8], offset: u64) {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let end = offset.saturating_add(bytes.len());
-        self.bytes.resize(self.bytes.len().max(end), Byte::default());
+        self.bytes
+            .resize(self.bytes.len().max(end), Byte::default());
         for (byte, value) in self.bytes.iter_mut().skip(offset).zip(bytes) {
-            *byte = Byte { value: *value, dirty: true, lost: false };
+            *byte = Byte {
+                value: *value,
+                dirty: true,
+                lost: false,
+            };
         }
     }
 
@@ -277,7 +303,11 @@ impl FileState {
 
     fn lose(&mut self, keep: &mut dyn FnMut() -> bool) {
         let seen = self.bytes.iter().map(|byte| byte.value).collect::<Vec<_>>();
-        let len = if keep() { seen.len() } else { self.durable.len() };
+        let len = if keep() {
+            seen.len()
+        } else {
+            self.durable.len()
+        };
         let mut left = vec![0; len];
         for (at, block) in left.chunks_mut(BLOCK_BYTES).enumerate() {
             let from = if keep() { &seen } else { &self.durable };
@@ -285,102 +315,167 @@ impl FileState {
                 *byte = *value;
             }
         }
-        self.bytes = left.iter().map(|value| Byte { value: *value, ..Byte::default() }).collect();
+        self.bytes = left
+            .iter()
+            .map(|value| Byte {
+                value: *value,
+                ..Byte::default()
+            })
+            .collect();
         self.durable = left;
     }
 }
 
 impl Disk for FaultyDisk {
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        self.operation(|_| {}, |state| {
-            state.check_parent(path)?;
-            match state.names.entry(path.to_owned()).or_insert(Entry::Dir) {
-                Entry::Dir => Ok(()),
-                Entry::File(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            }
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                state.check_parent(path)?;
+                match state.names.entry(path.to_owned()).or_insert(Entry::Dir) {
+                    Entry::Dir => Ok(()),
+                    Entry::File(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                }
+            },
+        )
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.operation(|_| {}, |state| {
-            if state.names.keys().any(|name| name.parent() == Some(path)) {
-                return Err(io::ErrorKind::DirectoryNotEmpty.into());
-            }
-            state.names.remove(path).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                if state.names.keys().any(|name| name.parent() == Some(path)) {
+                    return Err(io::ErrorKind::DirectoryNotEmpty.into());
+                }
+                state
+                    .names
+                    .remove(path)
+                    .map(|_| ())
+                    .ok_or_else(|| io::ErrorKind::NotFound.into())
+            },
+        )
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        self.operation(|_| {}, |state| {
-            if state.entry(path)? != Entry::Dir {
-                return Err(io::ErrorKind::NotADirectory.into());
-            }
-            let inside = state.names.keys().filter(|name| name.parent() == Some(path));
-            let name = |name: &PathBuf| Some(name.file_name()?.to_str()?.to_owned());
-            Ok(inside.filter_map(name).collect())
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                if state.entry(path)? != Entry::Dir {
+                    return Err(io::ErrorKind::NotADirectory.into());
+                }
+                let inside = state
+                    .names
+                    .keys()
+                    .filter(|name| name.parent() == Some(path));
+                let name = |name: &PathBuf| Some(name.file_name()?.to_str()?.to_owned());
+                Ok(inside.filter_map(name).collect())
+            },
+        )
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.operation(|_| {}, |state| {
-            state.entry(path)?;
-            state.durable_names.retain(|name, _| name.parent() != Some(path));
-            let inside = state.names.iter().filter(|(name, _)| name.parent() == Some(path));
-            state.durable_names.extend(inside.map(|(name, entry)| (name.clone(), *entry)));
-            Ok(())
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                state.entry(path)?;
+                state
+                    .durable_names
+                    .retain(|name, _| name.parent() != Some(path));
+                let inside = state
+                    .names
+                    .iter()
+                    .filter(|(name, _)| name.parent() == Some(path));
+                state
+                    .durable_names
+                    .extend(inside.map(|(name, entry)| (name.clone(), *entry)));
+                Ok(())
+            },
+        )
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.operation(|_| {}, |state| {
-            state.check_parent(path)?;
-            if state.names.contains_key(path) {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            let file = state.files.len();
-            state.files.push(FileState::default());
-            state.names.insert(path.to_owned(), Entry::File(file));
-            Ok(Box::new(FaultyFile { disk: self.clone(), file }) as Box<dyn DiskFile>)
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                state.check_parent(path)?;
+                if state.names.contains_key(path) {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                let file = state.files.len();
+                state.files.push(FileState::default());
+                state.names.insert(path.to_owned(), Entry::File(file));
+                Ok(Box::new(FaultyFile {
+                    disk: self.clone(),
+                    file,
+                }) as Box<dyn DiskFile>)
+            },
+        )
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.operation(|_| {}, |state| {
-            let file = state.file_number(path)?;
-            Ok(Box::new(FaultyFile { disk: self.clone(), file }) as Box<dyn DiskFile>)
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                let file = state.file_number(path)?;
+                Ok(Box::new(FaultyFile {
+                    disk: self.clone(),
+                    file,
+                }) as Box<dyn DiskFile>)
+            },
+        )
     }
 
     fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
-        self.operation(|_| {}, |state| {
-            let file = state.file_number(path)?;
-            let bytes = state.file(file)?.bytes.iter().map(|byte| byte.value).collect::<Vec<_>>();
-            Ok(Box::new(io::Cursor::new(bytes)) as Box<dyn Read + Send>)
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                let file = state.file_number(path)?;
+                let bytes = state
+                    .file(file)?
+                    .bytes
+                    .iter()
+                    .map(|byte| byte.value)
+                    .collect::<Vec<_>>();
+                Ok(Box::new(io::Cursor::new(bytes)) as Box<dyn Read + Send>)
+            },
+        )
     }
 
     fn identity(&self, path: &Path) -> io::Result<Identity> {
-        self.operation(|_| {}, |state| match state.entry(path)? {
-            Entry::File(file) => state.identity(file),
-            Entry::Dir => Ok(Identity { device: 1, inode: u64::MAX, len: 0 }),
-        })
+        self.operation(
+            |_| {},
+            |state| match state.entry(path)? {
+                Entry::File(file) => state.identity(file),
+                Entry::Dir => Ok(Identity {
+                    device: 1,
+                    inode: u64::MAX,
+                    len: 0,
+                }),
+            },
+        )
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.operation(|_| {}, |state| {
-            state.check_parent(to)?;
-            let entry = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-            state.names.insert(to.to_owned(), entry);
-            Ok(())
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                state.check_parent(to)?;
+                let entry = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+                state.names.insert(to.to_owned(), entry);
+                Ok(())
+            },
+        )
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
-        self.operation(|_| {}, |state| {
-            state.file_number(path)?;
-            state.names.remove(path);
-            Ok(())
-        })
+        self.operation(
+            |_| {},
+            |state| {
+                state.file_number(path)?;
+                state.names.remove(path);
+                Ok(())
+            },
+        )
     }
 }
 
@@ -419,14 +514,18 @@ impl DiskFile for FaultyFile {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         let file = self.file;
-        self.disk.operation(|_| {}, |state| {
-            let len = usize::try_from(len).unwrap_or(usize::MAX);
-            state.file(file)?.bytes.truncate(len);
-            Ok(())
-        })
+        self.disk.operation(
+            |_| {},
+            |state| {
+                let len = usize::try_from(len).unwrap_or(usize::MAX);
+                state.file(file)?.bytes.truncate(len);
+                Ok(())
+            },
+        )
     }
 
     fn identity(&self) -> io::Result<Identity> {
-        self.disk.operation(|_| {}, |state| state.identity(self.file))
+        self.disk
+            .operation(|_| {}, |state| state.identity(self.file))
     }
 }

@@ -28,7 +28,10 @@ pub fn compress_segment(disk: &dyn Disk, segment: &Path) -> io::Result<PathBuf> 
 
     // The plain segment is the only good copy until this one was read back.
     if !same(disk.read(segment)?, zstd::Decoder::new(disk.read(&temp)?)?)? {
-        return Err(io::Error::other(format!("{} does not read back", temp.display())));
+        return Err(io::Error::other(format!(
+            "{} does not read back",
+            temp.display()
+        )));
     }
     disk.rename(&temp, &path)?;
     disk.sync_dir(dir)?;
@@ -47,7 +50,9 @@ struct At {
 impl Write for At {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_at(bytes, self.offset)?;
-        self.offset = self.offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
+        self.offset = self
+            .offset
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
         Ok(bytes.len())
     }
 

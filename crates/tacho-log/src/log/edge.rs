@@ -29,9 +29,14 @@ impl Edge {
         for (level, index) in complete_subtrees(size) {
             let place = place(level, index, size).ok_or(TileError::NoSuchTile)?;
             let tile = levels.get(usize::from(place.tile.level()));
-            peaks.push(tile.and_then(|tile| place.root(tile)).ok_or(TileError::NoSuchTile)?);
+            peaks.push(
+                tile.and_then(|tile| place.root(tile))
+                    .ok_or(TileError::NoSuchTile)?,
+            );
         }
-        let frontier = Frontier::from_peaks(size, peaks).ok().ok_or(TileError::NoSuchTile)?;
+        let frontier = Frontier::from_peaks(size, peaks)
+            .ok()
+            .ok_or(TileError::NoSuchTile)?;
         Ok(Self { frontier, levels })
     }
 
@@ -53,12 +58,19 @@ impl Edge {
                 if !level.is_multiple_of(8) {
                     return;
                 }
-                let Ok(level) = u8::try_from(level / 8) else { return };
+                let Ok(level) = u8::try_from(level / 8) else {
+                    return;
+                };
                 levels.resize_with(levels.len().max(usize::from(level) + 1), Vec::new);
-                let Some(tile) = levels.get_mut(usize::from(level)) else { return };
+                let Some(tile) = levels.get_mut(usize::from(level)) else {
+                    return;
+                };
                 tile.push(*hash);
                 if tile.len() == usize::from(TILE_WIDTH) {
-                    tiles.push((TileId::new(level, index >> 8, TILE_WIDTH), std::mem::take(tile)));
+                    tiles.push((
+                        TileId::new(level, index >> 8, TILE_WIDTH),
+                        std::mem::take(tile),
+                    ));
                 }
             });
         }
@@ -66,7 +78,10 @@ impl Edge {
             let hashes = grown.levels.get(usize::from(id.level())).cloned();
             tiles.push((Ok(id), hashes.unwrap_or_default()));
         }
-        let tiles = tiles.into_iter().map(|(id, hashes)| Ok((id?, hashes))).collect::<Result<_, _>>()?;
+        let tiles = tiles
+            .into_iter()
+            .map(|(id, hashes)| Ok((id?, hashes)))
+            .collect::<Result<_, _>>()?;
         Ok((grown, tiles))
     }
 }
@@ -82,11 +97,15 @@ mod tests {
     /// Grown in steps, the edge writes exactly the tiles that each size has, and is read back from them.
     #[test]
     fn grows_the_tiles_of_every_size() {
-        let leaves = (0..66_500_u32).map(|n| leaf_hash(&n.to_be_bytes())).collect::<Vec<_>>();
+        let leaves = (0..66_500_u32)
+            .map(|n| leaf_hash(&n.to_be_bytes()))
+            .collect::<Vec<_>>();
         let mut edge = Edge::default();
         let mut whole = Frontier::new();
         let mut tiles = BTreeMap::new();
-        for step in [0, 1, 1, 253, 1, 1, 255, 300, 1_000, 63_000, 700, 24, 900, 64] {
+        for step in [
+            0, 1, 1, 253, 1, 1, 255, 300, 1_000, 63_000, 700, 24, 900, 64,
+        ] {
             let from = usize::try_from(edge.size()).unwrap();
             let new = &leaves[from..from + step];
             let (grown, written) = edge.grow(new).unwrap();
@@ -97,7 +116,9 @@ mod tests {
             for id in tiles_at(edge.size()) {
                 assert_eq!(tiles[&id].len(), usize::from(id.width()), "{}", id.path());
             }
-            let partial = partial_tiles(edge.size()).map(|id| (id, tiles[&id].clone())).collect();
+            let partial = partial_tiles(edge.size())
+                .map(|id| (id, tiles[&id].clone()))
+                .collect();
             let read = Edge::new(edge.size(), partial).unwrap();
             assert_eq!(read.root(), edge.root());
             assert_eq!(read.grow(&[]).unwrap().1, []);

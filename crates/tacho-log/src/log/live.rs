@@ -35,9 +35,18 @@ impl Live {
     ) -> io::Result<Self> {
         let file = match file {
             None => None,
-            Some((name, handle)) => Some(LiveFile { name, expected: handle.identity()?, handle }),
+            Some((name, handle)) => Some(LiveFile {
+                name,
+                expected: handle.identity()?,
+                handle,
+            }),
         };
-        Ok(Self { segments, newest, file, rotate_to: None })
+        Ok(Self {
+            segments,
+            newest,
+            file,
+            rotate_to: None,
+        })
     }
 
     /// Whether a batch of `bytes` may go into the segment that is planned for it.
@@ -50,7 +59,8 @@ impl Live {
         let Some(file) = &self.file else { return false };
         let full = file.expected.len > 0 && file.expected.len.saturating_add(bytes) > limit;
         // Where the day has no numbers left, growing beats losing records.
-        now.day().as_str() <= file.name.day() && (!full || file.name.next(file.name.day()).is_none())
+        now.day().as_str() <= file.name.day()
+            && (!full || file.name.next(file.name.day()).is_none())
     }
 
     /// The next batch begins a new segment. Touches no file before there is something to write.
@@ -104,7 +114,10 @@ impl Live {
                 return Err(CommitError::Replaced { file: name, what });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(CommitError::Replaced { file: name, what: "it is gone".to_owned() });
+                return Err(CommitError::Replaced {
+                    file: name,
+                    what: "it is gone".to_owned(),
+                });
             }
             Err(source) => {
                 self.file = Some(file);
@@ -152,19 +165,29 @@ impl Live {
         match write_new(disk, &self.segments, &path, batch) {
             Ok((handle, expected)) => {
                 self.newest = Some(name.clone());
-                self.file = Some(LiveFile { name, handle, expected });
+                self.file = Some(LiveFile {
+                    name,
+                    handle,
+                    expected,
+                });
                 Ok(())
             }
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
                 // Not ours: left as it is, for people to look at.
                 self.newest = Some(name);
                 let what = "it was there before it was begun".to_owned();
-                Err(CommitError::Replaced { file: file_name, what })
+                Err(CommitError::Replaced {
+                    file: file_name,
+                    what,
+                })
             }
             Err(source) => {
                 // A half-written segment that is not the newest would be damage, not a torn tail.
                 match discard(disk, &self.segments, &path) {
-                    Ok(()) => Err(CommitError::Write { file: file_name, source }),
+                    Ok(()) => Err(CommitError::Write {
+                        file: file_name,
+                        source,
+                    }),
                     Err(error) => Err(CommitError::Fatal {
                         reason: format!(
                             "{file_name}: cannot be begun ({source}) nor removed ({error})"

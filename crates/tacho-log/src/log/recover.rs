@@ -44,7 +44,9 @@ pub(super) fn recover(
     let names = disk.list(&dir).map_err(failed(&dir))?;
     let segments = segments_among(names.iter().map(String::as_str));
     let checkpoint = read_checkpoint(disk, log, key, &segments)?;
-    let size = checkpoint.as_ref().map_or(0, |signed| signed.unverified().size());
+    let size = checkpoint
+        .as_ref()
+        .map_or(0, |signed| signed.unverified().size());
     let edge = read_edge(disk, log, checkpoint.as_ref())?;
 
     let from = options.visit_from.min(size);
@@ -67,7 +69,11 @@ pub(super) fn recover(
             Some(newest) => format!("the newest segment, {}, ends before it", newest.file()),
             None => format!("there are no segments in {}", dir.display()),
         };
-        return Err(OpenError::Missing { seq: next, size, what });
+        return Err(OpenError::Missing {
+            seq: next,
+            size,
+            what,
+        });
     }
     let newest = segments.last();
     let mut file = None;
@@ -79,7 +85,10 @@ pub(super) fn recover(
         if tail.torn_bytes > 0 {
             let kept = dir.join(format!("{}.torn", newest.name));
             cut(disk, &path, &mut *handle, &tail, &kept).map_err(failed(&path))?;
-            torn = Some(Torn { file: name, bytes: tail.torn_bytes });
+            torn = Some(Torn {
+                file: name,
+                bytes: tail.torn_bytes,
+            });
         }
         settle(disk, &path, &mut *handle, &tail).map_err(failed(&path))?;
         file = Some((newest.name.clone(), handle));
@@ -87,12 +96,27 @@ pub(super) fn recover(
     let live = Live::new(dir.clone(), newest.map(|newest| newest.name.clone()), file)
         .map_err(failed(&dir))?;
     let is_new = checkpoint.is_none() && segments.is_empty();
-    let recovered = Recovered { size: next, checkpoint_size: size, torn, is_new };
-    Ok(Found { recovered, live, edge, unsealed, checkpoint, closed })
+    let recovered = Recovered {
+        size: next,
+        checkpoint_size: size,
+        torn,
+        is_new,
+    };
+    Ok(Found {
+        recovered,
+        live,
+        edge,
+        unsealed,
+        checkpoint,
+        closed,
+    })
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
-    move |source| OpenError::Io { path: path.to_owned(), source }
+    move |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn read_checkpoint(
@@ -107,8 +131,14 @@ fn read_checkpoint(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Both are made only after the first checkpoint. Signing anew would bless whatever
             // somebody made of the records in the meantime.
-            let compressed = segments.iter().find(|segment| !segment.plain).map(Segment::file);
-            let vkey = disk.identity(&log.vkey()).is_ok().then(|| "vkey".to_owned());
+            let compressed = segments
+                .iter()
+                .find(|segment| !segment.plain)
+                .map(Segment::file);
+            let vkey = disk
+                .identity(&log.vkey())
+                .is_ok()
+                .then(|| "vkey".to_owned());
             return match compressed.or(vkey) {
                 Some(evidence) => Err(OpenError::CheckpointMissing { path, evidence }),
                 None => Ok(None),
@@ -116,7 +146,10 @@ fn read_checkpoint(
         }
         Err(source) => return Err(OpenError::Io { path, source }),
     };
-    let refused = |source| OpenError::Checkpoint { path: path.clone(), source };
+    let refused = |source| OpenError::Checkpoint {
+        path: path.clone(),
+        source,
+    };
     let signed = SignedCheckpoint::parse(&bytes).map_err(refused)?;
     signed.verify(key).map_err(refused)?;
     Ok(Some(signed))
@@ -129,12 +162,21 @@ fn read_tile(
     tile: TileId,
 ) -> Result<Vec<Hash>, OpenError> {
     let path = log.tile(&tile);
-    let refused = |what: String| OpenError::Tiles { size, what: format!("{}: {what}", tile.path()) };
-    let bytes = read_limited(disk, &path, TILE_BYTES).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::InvalidData => refused(error.to_string()),
-        _ => failed(&path)(error),
+    let refused = |what: String| OpenError::Tiles {
+        size,
+        what: format!("{}: {what}", tile.path()),
+    };
+    let bytes = read_limited(disk, &path, TILE_BYTES).map_err(|error| {
+        let tampered =
+            [io::ErrorKind::NotFound, io::ErrorKind::InvalidData].contains(&error.kind());
+        if tampered {
+            refused(error.to_string())
+        } else {
+            failed(&path)(error)
+        }
     })?;
-    tile.decode(&bytes).map_err(|error| refused(error.to_string()))
+    tile.decode(&bytes)
+        .map_err(|error| refused(error.to_string()))
 }
 
 fn read_edge(
@@ -198,12 +240,18 @@ impl Scan<'_> {
             tail = self.segment(segment, newest)?;
             if !newest && segment.plain {
                 let path = self.dir.join(segment.file());
-                self.closed.push(Closed { path, end: self.next });
+                self.closed.push(Closed {
+                    path,
+                    end: self.next,
+                });
             }
         }
         // Left over from a run that ended before compressing; all of them are sealed.
         for segment in before.iter().filter(|segment| segment.plain) {
-            self.closed.push(Closed { path: self.dir.join(segment.file()), end: 0 });
+            self.closed.push(Closed {
+                path: self.dir.join(segment.file()),
+                end: 0,
+            });
         }
         Ok(tail)
     }
@@ -218,7 +266,11 @@ impl Scan<'_> {
                 }
                 Some(seq) if at == 0 => {
                     let what = format!("the oldest segment, {}, begins with {seq}", segment.file());
-                    return Err(OpenError::Missing { seq: 0, size: self.size.max(seq), what });
+                    return Err(OpenError::Missing {
+                        seq: 0,
+                        size: self.size.max(seq),
+                        what,
+                    });
                 }
                 _ => {}
             }
@@ -239,7 +291,10 @@ impl Scan<'_> {
     }
 
     fn lines(&self, path: &Path, form: Form) -> Result<Lines, OpenError> {
-        self.disk.read(path).and_then(|source| Lines::new(source, form)).map_err(failed(path))
+        self.disk
+            .read(path)
+            .and_then(|source| Lines::new(source, form))
+            .map_err(failed(path))
     }
 
     fn segment(&mut self, segment: &Segment, newest: bool) -> Result<Option<Tail>, OpenError> {
@@ -268,9 +323,19 @@ impl Scan<'_> {
         };
         let is_tail = newest && segment.form() == Form::Plain;
         let Some(what) = problem else {
-            return Ok(is_tail.then_some(Tail { unsealed_at, good_bytes, torn_bytes: 0 }));
+            return Ok(is_tail.then_some(Tail {
+                unsealed_at,
+                good_bytes,
+                torn_bytes: 0,
+            }));
         };
-        let damaged = |what| Err(OpenError::Damaged { seq: self.next, file: file.clone(), what });
+        let damaged = |what| {
+            Err(OpenError::Damaged {
+                seq: self.next,
+                file: file.clone(),
+                what,
+            })
+        };
         // No crash tears what was synced before a checkpoint, or before the next segment was begun.
         if !is_tail || self.next < self.size {
             return damaged(what);
@@ -279,22 +344,37 @@ impl Scan<'_> {
         let torn_bytes = len.saturating_sub(good_bytes);
         // A crash tears at most one batch; records behind more than that were acknowledged.
         if torn_bytes > u64::try_from(BATCH_BYTES).unwrap_or(u64::MAX) {
-            return damaged(format!("{what}; the {torn_bytes} bytes from here on are no torn batch"));
+            return damaged(format!(
+                "{what}; the {torn_bytes} bytes from here on are no torn batch"
+            ));
         }
-        Ok(Some(Tail { unsealed_at, good_bytes, torn_bytes }))
+        Ok(Some(Tail {
+            unsealed_at,
+            good_bytes,
+            torn_bytes,
+        }))
     }
 
     /// Takes in one line; says what is wrong when it is not the next record.
     fn record(&mut self, line: &[u8], file: &str) -> Result<Option<String>, OpenError> {
         let Some(head) = LineHead::parse(line) else {
-            return Ok(Some("it does not begin and end as a record does".to_owned()));
+            return Ok(Some(
+                "it does not begin and end as a record does".to_owned(),
+            ));
         };
         if head.version > 1 {
             let (seq, file) = (head.seq, file.to_owned());
-            return Err(OpenError::NewerVersion { seq, file, version: head.version });
+            return Err(OpenError::NewerVersion {
+                seq,
+                file,
+                version: head.version,
+            });
         }
         if head.seq != self.next || head.version != 1 {
-            return Ok(Some(format!("there is version {}, seq {}", head.version, head.seq)));
+            return Ok(Some(format!(
+                "there is version {}, seq {}",
+                head.version, head.seq
+            )));
         }
         if self.next >= self.size {
             // Of a torn batch a middle page may be missing, which reads as zeros.

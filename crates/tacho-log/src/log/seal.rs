@@ -72,7 +72,10 @@ impl Log {
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> SealError {
-    move |source| SealError::Write { path: path.to_owned(), source }
+    move |source| SealError::Write {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Makes the directories above a tile. Their names are durable on return; what the tile's own directory
@@ -83,7 +86,9 @@ fn make_parents(
     tile: &Path,
     dirs: &mut BTreeSet<PathBuf>,
 ) -> io::Result<()> {
-    let Some(parent) = tile.parent() else { return Ok(()) };
+    let Some(parent) = tile.parent() else {
+        return Ok(());
+    };
     if dirs.contains(parent) {
         return Ok(());
     }
@@ -111,7 +116,9 @@ fn remove_partial_tiles(
     old: u64,
     new: u64,
 ) -> io::Result<()> {
-    let needed = partial_tiles(new).map(|tile| log.tile(&tile)).collect::<BTreeSet<PathBuf>>();
+    let needed = partial_tiles(new)
+        .map(|tile| log.tile(&tile))
+        .collect::<BTreeSet<PathBuf>>();
     let dirs = partial_tiles(old)
         .chain(partial_tiles(new))
         .filter_map(|tile: TileId| log.tile(&tile).parent().map(Path::to_owned))

@@ -32,7 +32,11 @@ pub(crate) enum Step<'a> {
     /// The next record.
     Record { seq: u64, line: &'a [u8] },
     /// In the place of record `seq`; the walk goes on behind it.
-    Damage { seq: u64, file: String, what: String },
+    Damage {
+        seq: u64,
+        file: String,
+        what: String,
+    },
     /// Nothing more for now. `torn` bytes follow that are no whole line, or not yet.
     End { torn: usize },
 }
@@ -48,7 +52,14 @@ enum Look {
 impl Cursor {
     pub(crate) fn new(dir: &LogDir, from: u64) -> Self {
         let expected = (from == 0).then_some(0);
-        Self { dir: dir.clone(), from, expected, at: None, line: Vec::new(), held: None }
+        Self {
+            dir: dir.clone(),
+            from,
+            expected,
+            at: None,
+            line: Vec::new(),
+            held: None,
+        }
     }
 
     /// The `seq` that the next record should have.
@@ -66,7 +77,10 @@ impl Cursor {
 
     pub(crate) fn next(&mut self) -> Result<Step<'_>, ReadError> {
         if let Some(seq) = self.held.take() {
-            return Ok(Step::Record { seq, line: &self.line });
+            return Ok(Step::Record {
+                seq,
+                line: &self.line,
+            });
         }
         loop {
             if !self.find_start()? {
@@ -76,12 +90,21 @@ impl Cursor {
             match self.look()? {
                 Look::Line { file } => match self.judge() {
                     Judged::Next(seq) if seq < self.from => {}
-                    Judged::Next(seq) => return Ok(Step::Record { seq, line: &self.line }),
+                    Judged::Next(seq) => {
+                        return Ok(Step::Record {
+                            seq,
+                            line: &self.line,
+                        });
+                    }
                     Judged::Misplaced { expected, found } => {
                         // What is in the wrong place is still worth reading: next time.
                         self.held = Some(found);
                         let what = misplaced(expected, found);
-                        return Ok(Step::Damage { seq: expected, file, what });
+                        return Ok(Step::Damage {
+                            seq: expected,
+                            file,
+                            what,
+                        });
                     }
                     Judged::Broken(what) => return Ok(Step::Damage { seq, file, what }),
                 },
@@ -115,7 +138,10 @@ impl Cursor {
     pub(crate) fn find_start(&mut self) -> Result<bool, ReadError> {
         if self.at.is_none() {
             let start = locate::start(&self.dir, self.from)?;
-            self.at = start.map(|(segment, offset)| Place { offset, ..Place::start_of(segment) });
+            self.at = start.map(|(segment, offset)| Place {
+                offset,
+                ..Place::start_of(segment)
+            });
         }
         Ok(self.at.is_some())
     }
@@ -123,7 +149,10 @@ impl Cursor {
     /// Takes the next line into `self.line`.
     fn look(&mut self) -> Result<Look, ReadError> {
         let Some(place) = self.at.as_mut().filter(|place| !place.over) else {
-            return Ok(Look::Over { torn: 0, file: String::new() });
+            return Ok(Look::Over {
+                torn: 0,
+                file: String::new(),
+            });
         };
         let (lines, form) = match place.lines.take() {
             Some(open) => place.lines.insert(open),
@@ -131,7 +160,10 @@ impl Cursor {
                 Some(open) => place.lines.insert(open),
                 None => {
                     let what = "the segment is gone".to_owned();
-                    return Ok(Look::Unreadable { file: place.segment.file(Form::Plain), what });
+                    return Ok(Look::Unreadable {
+                        file: place.segment.file(Form::Plain),
+                        what,
+                    });
                 }
             },
         };
@@ -150,14 +182,18 @@ impl Cursor {
                 return Ok(look);
             }
             Ok(None) => {
-                let look = Look::Over { torn: 0, file: file() };
+                let look = Look::Over {
+                    torn: 0,
+                    file: file(),
+                };
                 place.lines = None;
                 return Ok(look);
             }
             // What zstd says of a damaged file is a finding, and not a reason to stop.
-            Err(error) if *form == Form::Zst => {
-                Look::Unreadable { file: file(), what: error.to_string() }
-            }
+            Err(error) if *form == Form::Zst => Look::Unreadable {
+                file: file(),
+                what: error.to_string(),
+            },
             Err(error) => {
                 let path = self.dir.segments().join(file());
                 return Err(locate::failed(&path)(error));
@@ -176,12 +212,16 @@ impl Cursor {
         };
         self.expected = Some(head.seq.saturating_add(1));
         if head.version != 1 {
-            return Judged::Broken(format!("its version is {}, which is unknown here", head.version));
+            return Judged::Broken(format!(
+                "its version is {}, which is unknown here",
+                head.version
+            ));
         }
         match expected {
-            Some(expected) if expected != head.seq => {
-                Judged::Misplaced { expected, found: head.seq }
-            }
+            Some(expected) if expected != head.seq => Judged::Misplaced {
+                expected,
+                found: head.seq,
+            },
             Some(_) | None => Judged::Next(head.seq),
         }
     }
@@ -208,15 +248,26 @@ impl Cursor {
     }
 
     fn newer(&self) -> Result<Option<SegmentName>, ReadError> {
-        let Some(place) = &self.at else { return Ok(None) };
+        let Some(place) = &self.at else {
+            return Ok(None);
+        };
         let segments = locate::segments(&self.dir)?;
-        Ok(segments.into_iter().map(|segment| segment.name).find(|name| *name > place.segment))
+        Ok(segments
+            .into_iter()
+            .map(|segment| segment.name)
+            .find(|name| *name > place.segment))
     }
 }
 
 impl Place {
     const fn start_of(segment: SegmentName) -> Self {
-        Self { segment, offset: 0, lines: None, closed: false, over: false }
+        Self {
+            segment,
+            offset: 0,
+            lines: None,
+            closed: false,
+            over: false,
+        }
     }
 }
 
@@ -229,7 +280,10 @@ enum Judged {
 
 fn misplaced(expected: u64, found: u64) -> String {
     match found.checked_sub(expected) {
-        Some(2..) => format!("records {expected} to {} are missing; {found} follows", found - 1),
+        Some(2..) => format!(
+            "records {expected} to {} are missing; {found} follows",
+            found - 1
+        ),
         Some(_) => format!("record {expected} is missing; {found} follows"),
         None => format!("record {found} is in its place"),
     }
@@ -237,6 +291,11 @@ fn misplaced(expected: u64, found: u64) -> String {
 
 impl std::fmt::Debug for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Cursor({} at {})", self.dir.root().display(), self.expected())
+        write!(
+            f,
+            "Cursor({} at {})",
+            self.dir.root().display(),
+            self.expected()
+        )
     }
 }

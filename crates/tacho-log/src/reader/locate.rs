@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::ReadError;
@@ -26,7 +26,10 @@ pub(super) fn segments(dir: &LogDir) -> Result<Vec<Segment>, ReadError> {
 }
 
 pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> ReadError {
-    move |source| ReadError::Io { path: path.to_owned(), source }
+    move |source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Opens a segment at `offset` of its plain bytes. Between listing and opening the writer may have
@@ -61,7 +64,9 @@ pub(super) fn open(
 
 /// The `seq` that a segment begins with; `None` when its first line does not say.
 fn first_seq(dir: &LogDir, name: &SegmentName) -> Result<Option<u64>, ReadError> {
-    let Some((mut lines, _)) = open(dir, name, 0)? else { return Ok(None) };
+    let Some((mut lines, _)) = open(dir, name, 0)? else {
+        return Ok(None);
+    };
     Ok(match lines.next() {
         Ok(Some(Line::Whole(line))) => LineHead::parse(line).map(|head| head.seq),
         Ok(Some(Line::Torn(_) | Line::TooLong) | None) | Err(_) => None,
@@ -74,7 +79,11 @@ pub(super) fn start(dir: &LogDir, from: u64) -> Result<Option<(SegmentName, u64)
     if from > 0 {
         for segment in segments.iter().rev() {
             if first_seq(dir, &segment.name)?.is_some_and(|seq| seq <= from) {
-                let offset = if segment.plain { near(dir, &segment.name, from)? } else { 0 };
+                let offset = if segment.plain {
+                    near(dir, &segment.name, from)?
+                } else {
+                    0
+                };
                 return Ok(Some((segment.name.clone(), offset)));
             }
         }
@@ -106,9 +115,15 @@ fn near(dir: &LogDir, name: &SegmentName, from: u64) -> Result<u64, ReadError> {
 /// The first line that starts after `offset`: where, and its `seq`.
 fn line_after(file: &mut File, offset: u64) -> io::Result<Option<(u64, u64)>> {
     let bytes = read_at(file, offset, 2 * (RECORD_BYTES + 1))?;
-    let Some(line_feed) = memchr::memchr(b'\n', &bytes) else { return Ok(None) };
+    let Some(line_feed) = memchr::memchr(b'\n', &bytes) else {
+        return Ok(None);
+    };
     let start = line_feed + 1;
-    let line = bytes.get(start..).unwrap_or_default().split(|byte| *byte == b'\n').next();
+    let line = bytes
+        .get(start..)
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n')
+        .next();
     let seq = line.and_then(LineHead::parse).map(|head| head.seq);
     let start = offset.saturating_add(u64::try_from(start).unwrap_or(0));
     Ok(seq.map(|seq| (start, seq)))
@@ -117,7 +132,8 @@ fn line_after(file: &mut File, offset: u64) -> io::Result<Option<(u64, u64)>> {
 fn read_at(file: &mut File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
-    file.take(u64::try_from(len).unwrap_or(0)).read_to_end(&mut bytes)?;
+    file.take(u64::try_from(len).unwrap_or(0))
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -150,13 +166,20 @@ fn last_of_plain(dir: &LogDir, name: &SegmentName) -> Result<Option<u64>, ReadEr
     let window = SEGMENT_READ_BYTES;
     let start = len.saturating_sub(u64::try_from(window).unwrap_or(0));
     let bytes = read_at(&mut file, start, window).map_err(failed(&path))?;
-    let whole = memchr::memrchr(b'\n', &bytes).and_then(|at| bytes.get(..at)).unwrap_or_default();
-    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let whole = memchr::memrchr(b'\n', &bytes)
+        .and_then(|at| bytes.get(..at))
+        .unwrap_or_default();
+    let line = whole
+        .rsplit(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     Ok(LineHead::parse(line).map(|head| head.seq))
 }
 
 fn last_by_reading(dir: &LogDir, name: &SegmentName) -> Result<Option<u64>, ReadError> {
-    let Some((mut lines, _)) = open(dir, name, 0)? else { return Ok(None) };
+    let Some((mut lines, _)) = open(dir, name, 0)? else {
+        return Ok(None);
+    };
     let mut last = None;
     while let Ok(Some(line)) = lines.next() {
         if let Line::Whole(line) = line {

@@ -42,7 +42,13 @@ impl Lines {
 
     /// Reads plain lines from a source that stands at `offset` of its segment.
     pub(crate) fn at(source: Box<dyn Read + Send>, offset: u64) -> Self {
-        Self { source, buffer: vec![0; SEGMENT_READ_BYTES], start: 0, end: 0, offset }
+        Self {
+            source,
+            buffer: vec![0; SEGMENT_READ_BYTES],
+            start: 0,
+            end: 0,
+            offset,
+        }
     }
 
     /// Where the next line starts, in bytes of the uncompressed segment.
@@ -98,7 +104,9 @@ impl Lines {
 
     fn consume(&mut self, bytes: usize) {
         self.start += bytes;
-        self.offset = self.offset.saturating_add(u64::try_from(bytes).unwrap_or(0));
+        self.offset = self
+            .offset
+            .saturating_add(u64::try_from(bytes).unwrap_or(0));
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -147,7 +155,10 @@ mod tests {
     #[test]
     fn lines() {
         check(b"", &[]);
-        check(b"a\nbc\n", &[(2, Line::Whole(b"a")), (5, Line::Whole(b"bc"))]);
+        check(
+            b"a\nbc\n",
+            &[(2, Line::Whole(b"a")), (5, Line::Whole(b"bc"))],
+        );
         check(b"a\nbc", &[(2, Line::Whole(b"a")), (4, Line::Torn(b"bc"))]);
         check(b"\n", &[(1, Line::Whole(b""))]);
         let longest = vec![b'x'; RECORD_BYTES];
@@ -156,7 +167,13 @@ mod tests {
         check(&bytes, &[(65_536, Line::Whole(&longest))]);
         let mut bytes = vec![b'x'; RECORD_BYTES + 1];
         bytes.extend_from_slice(b"\na\n");
-        check(&bytes, &[(65_537, Line::TooLong), (65_539, Line::Whole(b"a"))]);
-        check(&vec![b'x'; 3 * SEGMENT_READ_BYTES], &[(786_432, Line::TooLong)]);
+        check(
+            &bytes,
+            &[(65_537, Line::TooLong), (65_539, Line::Whole(b"a"))],
+        );
+        check(
+            &vec![b'x'; 3 * SEGMENT_READ_BYTES],
+            &[(786_432, Line::TooLong)],
+        );
     }
 }

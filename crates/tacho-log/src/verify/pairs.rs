@@ -61,8 +61,14 @@ impl Pairs {
                     return;
                 }
                 if self.unmatched.len() < FINDINGS {
-                    let what = format!("the outcome names an intent, {named:.60}, that is not before it");
-                    self.unmatched.push(Unmatched { intent, seq, file: file(), what });
+                    let what =
+                        format!("the outcome names an intent, {named:.60}, that is not before it");
+                    self.unmatched.push(Unmatched {
+                        intent,
+                        seq,
+                        file: file(),
+                        what,
+                    });
                 } else {
                     self.more_unmatched += 1;
                 }
@@ -80,16 +86,24 @@ impl Pairs {
         report: &mut Report,
     ) {
         if self.overflow {
-            let what = format!("more than {OPEN_INTENTS} intents are open; their outcomes were not checked");
+            let what = format!(
+                "more than {OPEN_INTENTS} intents are open; their outcomes were not checked"
+            );
             report.incomplete(None, None, what);
             return;
         }
         self.forget_second_outcomes(dir);
-        for Unmatched { seq, file, what, .. } in self.unmatched {
+        for Unmatched {
+            seq, file, what, ..
+        } in self.unmatched
+        {
             report.incomplete(Some(seq), Some(&file), what);
         }
         if self.more_unmatched > 0 {
-            let what = format!("{} further outcomes name no open intent", self.more_unmatched);
+            let what = format!(
+                "{} further outcomes name no open intent",
+                self.more_unmatched
+            );
             report.incomplete(None, None, what);
         }
         report.open_intents = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
@@ -103,15 +117,20 @@ impl Pairs {
     /// two outcomes. To keep all intents in mind for that would take memory without bound; it is rare,
     /// so the log is read once more.
     fn forget_second_outcomes(&mut self, dir: &LogDir) {
-        let Some(last) = self.unmatched.last().map(|unmatched| unmatched.seq) else { return };
+        let Some(last) = self.unmatched.last().map(|unmatched| unmatched.seq) else {
+            return;
+        };
         let mut cursor = Cursor::new(dir, 0);
         loop {
             match cursor.next() {
                 Ok(Step::Record { seq, line }) if seq < last => {
-                    let Ok(record) = serde_json::from_slice::<Paired<'_>>(line) else { continue };
+                    let Ok(record) = serde_json::from_slice::<Paired<'_>>(line) else {
+                        continue;
+                    };
                     if record.stage.as_deref() == Some("intent") {
                         let found = key(&record.id);
-                        self.unmatched.retain(|outcome| outcome.intent != found || outcome.seq < seq);
+                        self.unmatched
+                            .retain(|outcome| outcome.intent != found || outcome.seq < seq);
                     }
                 }
                 Ok(Step::Damage { .. }) => {}

@@ -97,7 +97,12 @@ impl Report {
     fn find(&mut self, verdict: Verdict, seq: Option<u64>, file: Option<&str>, what: String) {
         self.verdict = self.verdict.max(verdict);
         if self.findings.len() < FINDINGS {
-            self.findings.push(Finding { verdict, seq, file: file.map(str::to_owned), what });
+            self.findings.push(Finding {
+                verdict,
+                seq,
+                file: file.map(str::to_owned),
+                what,
+            });
         } else {
             self.more_findings = self.more_findings.saturating_add(1);
         }

@@ -31,7 +31,14 @@ pub(super) struct Difference {
 impl<'a> Tiles<'a> {
     pub(super) fn new(dir: &'a LogDir, size: u64) -> Self {
         let checkpoint = read_limited(&RealDisk, &dir.checkpoint(), NOTE_BYTES).unwrap_or_default();
-        Self { dir, size, checkpoint, open: Vec::new(), differences: Vec::new(), compared: 0 }
+        Self {
+            dir,
+            size,
+            checkpoint,
+            open: Vec::new(),
+            differences: Vec::new(),
+            compared: 0,
+        }
     }
 
     /// Compares the root of the complete subtree `index` at `level` of the tree, where it is one that
@@ -47,9 +54,12 @@ impl<'a> Tiles<'a> {
         if !level.is_multiple_of(8) {
             return;
         }
-        let Some(place) = place(level, index, self.size) else { return };
+        let Some(place) = place(level, index, self.size) else {
+            return;
+        };
         let slot = usize::from(place.tile.level());
-        self.open.resize_with(self.open.len().max(slot + 1), || None);
+        self.open
+            .resize_with(self.open.len().max(slot + 1), || None);
         let is_open = matches!(self.open.get(slot), Some(Some((tile, _))) if *tile == place.tile);
         if !is_open {
             let hashes = self.read(place.tile, report);
@@ -57,10 +67,16 @@ impl<'a> Tiles<'a> {
                 *open = Some((place.tile, hashes));
             }
         }
-        let Some(Some((_, Some(hashes)))) = self.open.get(slot) else { return };
+        let Some(Some((_, Some(hashes)))) = self.open.get(slot) else {
+            return;
+        };
         if hashes.get(place.first) != Some(hash) && self.differences.len() < FINDINGS {
             let seq = index.checked_shl(level).unwrap_or(0);
-            self.differences.push(Difference { tile: place.tile, seq, file: file() });
+            self.differences.push(Difference {
+                tile: place.tile,
+                seq,
+                file: file(),
+            });
         }
     }
 
@@ -96,7 +112,9 @@ impl<'a> Tiles<'a> {
         }
         // From narrow to wide, and again from the start: the writer may be a step ahead.
         for width in tile.width()..=TILE_WIDTH {
-            let Ok(wider) = TileId::new(tile.level(), tile.index(), width) else { continue };
+            let Ok(wider) = TileId::new(tile.level(), tile.index(), width) else {
+                continue;
+            };
             match read_limited(&RealDisk, &self.dir.tile(&wider), TILE_BYTES) {
                 Ok(mut bytes) => {
                     bytes.truncate(tile.bytes());

@@ -28,13 +28,15 @@ pub(super) fn walk(
     };
     walk.at_size(report);
     let mut cursor = Cursor::new(dir, 0);
+    let mut record = Vec::new();
     let readable = loop {
         let expected = cursor.expected();
         match cursor.next() {
             Ok(Step::Record { seq, line }) => {
-                // Borrowed from the cursor; its place is asked for only when something is wrong.
-                let line = line.to_vec();
-                walk.record(seq, &line, &|| cursor.file(), report);
+                // A copy, so that the cursor can be asked for its place where something is wrong.
+                record.clear();
+                record.extend_from_slice(line);
+                walk.record(seq, &record, &|| cursor.file(), report);
             }
             Ok(Step::Damage { seq, file, what }) => walk.damage(seq, file, what, report),
             Ok(Step::End { torn }) => {
@@ -50,7 +52,8 @@ pub(super) fn walk(
     report.newest = walk.newest.take();
     walk.tiles.report(walk.root_is_right, report);
     if readable {
-        walk.pairs.report(dir, options.writer_running, &cursor.file(), report);
+        walk.pairs
+            .report(dir, options.writer_running, &cursor.file(), report);
     }
 }
 
@@ -80,25 +83,25 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn record(
-        &mut self,
-        seq: u64,
-        line: &[u8],
-        file: &dyn Fn() -> String,
-        report: &mut Report,
-    ) {
+    fn record(&mut self, seq: u64, line: &[u8], file: &dyn Fn() -> String, report: &mut Report) {
         if self.judge_tail(file, report) {
             return;
         }
         let record = match serde_json::from_slice::<Paired<'_>>(line) {
             Ok(record) => record,
-            Err(error) => return self.damage(seq, file(), format!("it is no record: {error}"), report),
+            Err(error) => {
+                return self.damage(seq, file(), format!("it is no record: {error}"), report);
+            }
         };
         report.records += 1;
         if seq >= self.size {
             report.unsealed += 1;
         }
-        self.newest = record.timestamp.as_deref().map(str::to_owned).or(self.newest.take());
+        self.newest = record
+            .timestamp
+            .as_deref()
+            .map(str::to_owned)
+            .or(self.newest.take());
         self.pairs.take(seq, &record, file);
         let leaf = leaf_hash(line);
         let Some(tree) = &mut self.tree else {
@@ -107,7 +110,9 @@ impl Walk<'_> {
             return;
         };
         let tiles = &mut self.tiles;
-        tree.push_with(leaf, |level, index, hash| tiles.compare(level, index, hash, file, report));
+        tree.push_with(leaf, |level, index, hash| {
+            tiles.compare(level, index, hash, file, report);
+        });
         self.at_size(report);
     }
 
@@ -122,7 +127,11 @@ impl Walk<'_> {
                 report.tampered(None, Some("checkpoint"), what);
             }
         }
-        if self.known.filter(signed).is_some_and(|known| *known.root() != tree.root()) {
+        if self
+            .known
+            .filter(signed)
+            .is_some_and(|known| *known.root() != tree.root())
+        {
             let what = "the checkpoint that was kept covers other records: there are two histories";
             report.tampered(None, None, what.to_owned());
         }
@@ -130,7 +139,9 @@ impl Walk<'_> {
 
     /// True while what is read belongs to the torn tail.
     fn judge_tail(&mut self, file: &dyn Fn() -> String, report: &mut Report) -> bool {
-        let Some((seq, torn_file, what)) = self.tail.take() else { return false };
+        let Some((seq, torn_file, what)) = self.tail.take() else {
+            return false;
+        };
         if torn_file == file() {
             self.tail = Some((seq, torn_file, what));
             return true;
@@ -158,7 +169,10 @@ impl Walk<'_> {
         report: &mut Report,
     ) {
         if next < self.size {
-            let what = format!("the records end before it; the checkpoint covers {}", self.size);
+            let what = format!(
+                "the records end before it; the checkpoint covers {}",
+                self.size
+            );
             report.tampered(Some(next), (!file.is_empty()).then_some(file), what);
         }
         if let Some((seq, file, what)) = self.tail.take() {
