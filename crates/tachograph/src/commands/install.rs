@@ -1,4 +1,4 @@
-//! `tacho install` and `tacho uninstall`.
+//! `tacho install` and `tacho uninstall`: which files, and what to say about them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,153 +6,240 @@ use std::process::ExitCode;
 use crate::args::{Install, ScopeArg};
 use crate::error::{CliError, Exit, Result};
 use crate::install::{
-    self, Change, Client, InstallError, Layout, Places, Plan, Platform, Scope, Wrapper,
+    Applied, Client, InstallError, Layout, Places, Plan, Platform, Scope, Wrapper, apply, backups,
+    plan, read, unplan,
 };
-use crate::place::{self, variable};
-use crate::terminal::{self, Output, escape};
+use crate::place;
+use crate::terminal::{Colour, Output, escape, message};
 
-/// The configurations to change, how servers stand in them, and what to do so that it takes effect.
+/// Where to look, and what to tell the user to do afterwards.
 struct Target {
-    paths: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     layout: Layout,
-    reload: Option<&'static str>,
+    reload: &'static str,
 }
 
+/// `tacho install`. A data directory given to this command is written into the configuration too:
+/// clients are rarely started from the shell that knows `TACHO_DIR`.
 pub(crate) fn install(args: &Install, dir: Option<&Path>) -> Result<ExitCode> {
-    let program = std::env::current_exe()
-        .map_err(|error| CliError::from_error(Exit::Unable, "the path of this program", &error))?;
-    let run_args = match dir {
-        // Options of tacho itself stand before `run` as well as after it.
-        Some(_) => vec![
-            "--dir".to_owned(),
-            place::data_path(dir)?.display().to_string(),
-        ],
-        None => Vec::new(),
-    };
-    let wrapper = Wrapper::new(&program, run_args).map_err(|error| wrong(None, &error))?;
-    each_file(args, &mut |text, layout, _| {
-        install::plan(text, layout, &wrapper, &args.servers)
-    })
-}
-
-pub(crate) fn uninstall(args: &Install) -> Result<ExitCode> {
-    each_file(args, &mut |text, layout, path| {
-        install::unplan(text, layout, &args.servers, &install::backups(path)?)
-    })
-}
-
-type Planner<'a> = dyn FnMut(&str, Layout, &Path) -> Result<Plan, InstallError> + 'a;
-
-fn each_file(args: &Install, plan: &mut Planner<'_>) -> Result<ExitCode> {
-    let target = target(args)?;
-    let mut out = Output::words(false);
-    let mut existing = target.paths.iter().filter(|path| path.exists()).peekable();
-    if existing.peek().is_none() {
-        let looked: Vec<_> = target
-            .paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        return Err(CliError::new(
-            Exit::Failed,
-            format!("no configuration at {}", looked.join(" or ")),
-        )
-        .hint("start the client once, or name the file with --file"));
+    let mut run_args = Vec::new();
+    if dir.is_some() {
+        let path = place::data_path(dir)?;
+        let path = path.to_str().ok_or_else(|| {
+            CliError::new(Exit::Usage, "the data directory's path is not UTF-8")
+                .hint("configurations are JSON and cannot hold it: choose another --dir")
+        })?;
+        run_args.extend(["--dir".to_owned(), path.to_owned()]);
     }
-    for path in existing {
-        let text = install::read(path).map_err(|error| wrong(Some(path), &error))?;
-        let plan = plan(&text, target.layout, path).map_err(|error| wrong(Some(path), &error))?;
-        super::printed(show(&mut out, &plan, path, args.dry_run))?;
-        if args.dry_run || !plan.changes() {
+    let wrapper = Wrapper::new(&own_path()?, run_args).map_err(failed)?;
+    run(args, |text, _, layout| {
+        plan(text, layout, &wrapper, &args.servers)
+    })
+}
+
+/// `tacho uninstall`. Nothing to undo is no failure: afterwards things are as they were asked to be.
+pub(crate) fn uninstall(args: &Install) -> Result<ExitCode> {
+    run(args, |text, path, layout| {
+        unplan(text, layout, &args.servers, &backups(path)?)
+    })
+}
+
+/// Everything is planned before anything is written, so that a bad file leaves the others alone too.
+fn run(
+    args: &Install,
+    plan: impl Fn(&str, &Path, Layout) -> Result<Plan, InstallError>,
+) -> Result<ExitCode> {
+    let target = target(args)?;
+    let mut plans = Vec::new();
+    let mut empty = None;
+    for path in &target.files {
+        match read(path).and_then(|text| plan(&text, path, target.layout)) {
+            Ok(plan) => plans.push((path, plan)),
+            Err(error @ (InstallError::NoServers { .. } | InstallError::NothingToUndo)) => {
+                empty.get_or_insert((path, error));
+            }
+            Err(error) => return Err(failed_at(path, error)),
+        }
+    }
+    match empty {
+        Some((path, InstallError::NothingToUndo)) if plans.is_empty() => {
+            message(&format!("{}: {}", shown(path), InstallError::NothingToUndo));
+            return Ok(Exit::Ok.into());
+        }
+        Some((path, error)) if plans.is_empty() => return Err(failed_at(path, error)),
+        _ => {}
+    }
+    let mut out = Output::new(false);
+    for (path, plan) in &plans {
+        if args.dry_run {
+            super::printed(print_diff(&mut out, path, plan))?;
             continue;
         }
-        let applied = install::apply(&plan, path).map_err(|error| wrong(Some(path), &error))?;
-        if let Some(backup) = applied.backup {
-            super::printed(out.line(&format!("backup: {}", backup.display())))?;
-        }
-        if let Some(reload) = target.reload {
-            super::printed(out.line(reload))?;
-        }
+        let applied = apply(plan, path).map_err(|error| failed_at(path, error))?;
+        super::printed(print(&mut out, plan, &applied))?;
     }
+    let changes = plans.iter().any(|(_, plan)| plan.changes());
+    if args.dry_run {
+        message(if changes {
+            "nothing was written (--dry-run)"
+        } else {
+            "nothing to do"
+        });
+    } else if changes {
+        message(&format!("To use it, {}.", target.reload));
+    } else {
+        message("nothing to do");
+    }
+    super::printed(out.flush())?;
     Ok(Exit::Ok.into())
 }
 
 fn target(args: &Install) -> Result<Target> {
-    if let Some(path) = &args.file {
+    if let Some(file) = &args.file {
+        let reload = "restart the client that reads this file";
         return Ok(Target {
-            paths: vec![path.clone()],
+            files: vec![file.clone()],
             layout: Layout::Any,
-            reload: None,
+            reload,
         });
     }
-    let name = args.client.as_deref().unwrap_or_default();
-    let client = Client::parse(name).map_err(|error| wrong(None, &error).with_exit(Exit::Usage))?;
-    let home = variable("HOME").map(PathBuf::from).ok_or_else(|| {
-        CliError::new(Exit::Usage, "HOME is not set").hint("name the configuration with --file")
-    })?;
+    let client = Client::parse(args.client.as_deref().unwrap_or_default()).map_err(failed)?;
+    let path = |name| place::variable(name).map(PathBuf::from);
+    let home = path("HOME")
+        .or_else(|| path("USERPROFILE"))
+        .ok_or_else(|| {
+            CliError::new(Exit::Usage, "HOME is not set").hint("name the file with --file PATH")
+        })?;
     let cwd = std::env::current_dir()
         .map_err(|error| CliError::from_error(Exit::Unable, "the current directory", &error))?;
-    let [xdg, app_data, local_app_data, claude] = [
-        "XDG_CONFIG_HOME",
-        "APPDATA",
-        "LOCALAPPDATA",
-        "CLAUDE_CONFIG_DIR",
-    ]
-    .map(|name| variable(name).map(PathBuf::from));
+    let (xdg_config, claude_config) = (path("XDG_CONFIG_HOME"), path("CLAUDE_CONFIG_DIR"));
+    let (app_data, local_app_data) = (path("APPDATA"), path("LOCALAPPDATA"));
     let places = Places {
         home: &home,
-        xdg_config: xdg.as_deref(),
+        xdg_config: xdg_config.as_deref(),
         app_data: app_data.as_deref(),
         local_app_data: local_app_data.as_deref(),
-        claude_config: claude.as_deref(),
+        claude_config: claude_config.as_deref(),
         cwd: &cwd,
     };
     let scope = match args.scope {
         ScopeArg::User => Scope::User,
         ScopeArg::Project => Scope::Project,
     };
-    let paths = client
+    let places = client
         .config_files(&places, Platform::current(), scope)
-        .map_err(|error| wrong(None, &error).with_exit(Exit::Usage))?;
+        .map_err(failed)?;
+    let files: Vec<PathBuf> = places
+        .iter()
+        .filter(|path| path.exists())
+        .cloned()
+        .collect();
+    if files.is_empty() {
+        let looked: Vec<String> = places.iter().map(|path| shown(path)).collect();
+        let (client, looked) = (client.name().to_owned(), looked.join(", "));
+        return Err(failed(InstallError::NoFile { client, looked }));
+    }
     Ok(Target {
-        paths,
+        files,
         layout: client.layout(),
-        reload: Some(client.reload()),
+        reload: client.reload(),
     })
 }
 
-fn show(out: &mut Output, plan: &Plan, path: &Path, dry_run: bool) -> std::io::Result<()> {
-    if dry_run {
-        for line in plan.diff(path).lines() {
-            out.line(&escape(line))?;
-        }
-    }
+/// The path to write down: that on `PATH` where it leads to this program, because a package manager
+/// keeps it in place over upgrades; else the program's own.
+fn own_path() -> Result<PathBuf> {
+    let own = std::env::current_exe()
+        .map_err(|error| CliError::from_error(Exit::Unable, "the path of this program", &error))?;
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let known = place::variable("PATH").and_then(|path| {
+        std::env::split_paths(&path)
+            .filter(|dir| dir.is_absolute())
+            .filter_map(|dir| Some(dir.join(own.file_name()?)))
+            .find(|candidate| real(candidate).is_some_and(|path| Some(path) == real(&own)))
+    });
+    Ok(known.unwrap_or(own))
+}
+
+fn print(out: &mut Output, plan: &Plan, applied: &Applied) -> std::io::Result<()> {
+    out.line(&out.paint(Colour::Bold, &shown(&applied.path)))?;
     for server in plan.servers() {
-        if server.change == Change::NotSelected {
-            continue;
-        }
-        let project = server
-            .id
-            .project
-            .as_ref()
-            .map_or_else(String::new, |p| format!(" ({p})"));
         out.line(&format!(
-            "{}{}: {}",
-            escape(&server.id.name),
-            escape(&project),
+            "  {}: {}",
+            escape(&server.id.to_string()),
             server.change
         ))?;
     }
-    if !plan.changes() {
-        terminal::message(&format!("tacho: {} needs no change", path.display()));
+    if let Some(backup) = &applied.backup {
+        out.line(&format!("  as it was: {}", shown(backup)))?;
+    }
+    for backup in &applied.kept {
+        out.line(&format!(
+            "  edited since, so this backup is kept: {}",
+            shown(backup)
+        ))?;
     }
     Ok(())
 }
 
-fn wrong(path: Option<&Path>, error: &InstallError) -> CliError {
-    let doing = match path {
-        Some(path) if !error.names_path() => path.display().to_string(),
-        _ => "install".to_owned(),
+/// On a terminal escaped, for a configuration may come from a stranger's project; piped as it is,
+/// for `patch`.
+fn print_diff(out: &mut Output, path: &Path, plan: &Plan) -> std::io::Result<()> {
+    for server in plan.servers() {
+        message(&format!(
+            "{}: {}",
+            escape(&server.id.to_string()),
+            server.change
+        ));
+    }
+    for line in plan.diff(path).split_terminator('\n') {
+        if !out.is_human() {
+            out.raw_line(line.as_bytes())?;
+            continue;
+        }
+        let colour = match line.bytes().next() {
+            _ if line.starts_with("+++ ") || line.starts_with("--- ") => Colour::Bold,
+            Some(b'+') => Colour::Green,
+            Some(b'-') => Colour::Red,
+            _ => Colour::Dim,
+        };
+        let line: Vec<String> = line
+            .trim_end_matches('\r')
+            .split('\t')
+            .map(escape)
+            .collect();
+        out.line(&out.paint(colour, &line.join("\t")))?;
+    }
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    escape(&path.display().to_string())
+}
+
+fn failed(error: InstallError) -> CliError {
+    CliError::new(exit(&error), escape(&error.to_string()))
+}
+
+fn failed_at(path: &Path, error: InstallError) -> CliError {
+    let text = escape(&error.to_string());
+    let text = if error.names_path() {
+        text
+    } else {
+        format!("{}: {text}", shown(path))
     };
-    CliError::from_error(Exit::Failed, &doing, error)
+    CliError::new(exit(&error), text)
+}
+
+/// Files and permissions on one side, arguments and configurations on the other.
+const fn exit(error: &InstallError) -> Exit {
+    let unable = matches!(
+        error,
+        InstallError::ReadOnly { .. }
+            | InstallError::Changed { .. }
+            | InstallError::TooManyBackups { .. }
+            | InstallError::Unsound { .. }
+            | InstallError::Io { .. }
+    );
+    if unable { Exit::Unable } else { Exit::Usage }
 }
