@@ -37,9 +37,9 @@ impl Mode {
 #[derive(Debug)]
 pub(crate) enum Permit {
     /// Its record is durable.
-    Receipt(#[expect(dead_code, reason = "its existence is the proof")] Receipt),
+    Receipt(Receipt),
     /// Its record is not, or there is none, and it goes on all the same.
-    Waiver(Waiver),
+    Waiver(#[expect(dead_code, reason = "says in the code, and to a debugger, why")] Waiver),
 }
 
 /// Why a frame needs no receipt.

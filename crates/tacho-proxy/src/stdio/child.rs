@@ -76,13 +76,17 @@ pub(super) fn spawn(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
-    let mut child = spawned.map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => RunError::NotFound { command: named() },
-        io::ErrorKind::PermissionDenied => RunError::NotPermitted { command: named() },
-        _ => RunError::Spawn {
-            command: named(),
-            source,
-        },
+    let mut child = spawned.map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            RunError::NotFound { command: named() }
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            RunError::NotPermitted { command: named() }
+        } else {
+            RunError::Spawn {
+                command: named(),
+                source,
+            }
+        }
     })?;
     let pipes = child.stdin.take().zip(child.stdout.take());
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -127,7 +131,7 @@ impl Child {
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         if process.status.is_none() {
             // It may have ended a moment ago; then there is nothing left to tell it.
-            drop(rustix::process::kill_process(self.pid, signal));
+            rustix::process::kill_process(self.pid, signal).unwrap_or_default();
         }
     }
 }

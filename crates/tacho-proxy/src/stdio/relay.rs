@@ -33,7 +33,7 @@ impl<R: Recording> Relay<R> {
         let mut framer = Framer::default();
         let mut buffer = vec![0; READ_BYTES];
         let mut going = true;
-        let mut pass = |frame: Frame, going: &mut bool| {
+        let pass = |frame: Frame, going: &mut bool| {
             if !*going {
                 return;
             }

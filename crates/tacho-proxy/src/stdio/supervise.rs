@@ -1,6 +1,6 @@
 //! How a session ends: who left first, what the other is told, and how long anyone waits.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -76,14 +76,18 @@ pub(super) fn supervise<R: Recording>(
     let status = loop {
         let patience = supervisor.patience(expires);
         match patience.map_or_else(
-            || happened.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            || {
+                happened
+                    .recv()
+                    .map_err(|RecvError| RecvTimeoutError::Disconnected)
+            },
             |patience| happened.recv_timeout(patience),
         ) {
             Ok(happening) => supervisor.take(happening),
             Err(RecvTimeoutError::Timeout) => {}
             // Unreachable while the thread that waits for the process lives; it alone can tell us more.
             Err(RecvTimeoutError::Disconnected) => {
-                supervisor.take(Happening::ServerExited(child.wait()))
+                supervisor.take(Happening::ServerExited(child.wait()));
             }
         }
         if expires {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -28,6 +28,8 @@ struct Told {
     details: Vec<(&'static str, String)>,
 }
 
+type Fails = fn(&Event) -> bool;
+
 /// A recorder in memory: tells what it was given, and fails or stalls as it is told.
 #[derive(Clone, Default)]
 struct Double(Arc<Shared>);
@@ -36,7 +38,7 @@ struct Double(Arc<Shared>);
 struct Shared {
     told: Mutex<Vec<Told>>,
     /// Events for which this holds cannot be recorded.
-    fails: Mutex<Option<fn(&Event) -> bool>>,
+    fails: Mutex<Option<Fails>>,
     /// While it is `true`, nothing becomes durable.
     stalled: Mutex<bool>,
     moved: Condvar,
@@ -82,15 +84,8 @@ impl Recording for Double {
     }
 
     fn wait(ticket: DoubleTicket, deadline: Option<Instant>) -> Result<Permit, RecordError> {
-        let mut stalled = ticket.shared.stalled.lock().unwrap();
-        while *stalled {
-            let left = deadline.map_or(Duration::from_secs(30), |deadline| {
-                deadline.saturating_duration_since(Instant::now())
-            });
-            if left.is_zero() {
-                return Err(RecordError::Deadline);
-            }
-            stalled = ticket.shared.moved.wait_timeout(stalled, left).unwrap().0;
+        if !ticket.shared.wait_while_stalled(deadline) {
+            return Err(RecordError::Deadline);
         }
         if ticket.failed {
             return Err(RecordError::Refused("disk full".to_owned()));
@@ -99,8 +94,25 @@ impl Recording for Double {
     }
 }
 
+impl Shared {
+    /// Whether the stall was over before the deadline.
+    fn wait_while_stalled(&self, deadline: Option<Instant>) -> bool {
+        let mut stalled = self.stalled.lock().unwrap();
+        while *stalled {
+            let left = deadline.map_or(Duration::from_secs(30), |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                return false;
+            }
+            stalled = self.moved.wait_timeout(stalled, left).unwrap().0;
+        }
+        true
+    }
+}
+
 impl Double {
-    fn failing(fails: fn(&Event) -> bool) -> Self {
+    fn failing(fails: Fails) -> Self {
         let double = Self::default();
         *double.0.fails.lock().unwrap() = Some(fails);
         double
@@ -244,7 +256,10 @@ impl Running {
 
     fn end(self) -> Result<ExitInfo, RunError> {
         drop(self.input);
-        let ended = self.session.join().unwrap();
+        let ended = self
+            .session
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         drop(self.output);
         ended
     }
