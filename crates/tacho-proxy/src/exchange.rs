@@ -29,8 +29,7 @@ use self::open::{Open, Opens, Purpose};
 use self::parties::Parties;
 use self::tools::Tools;
 use crate::fields::{Meta, Params, text};
-use crate::frame::{End, Frame};
-use crate::limits::MESSAGE_BYTES;
+use crate::frame::Frame;
 use crate::message::{IdKey, Line, Message, Shape};
 
 pub use self::ending::Ending;
@@ -144,24 +143,25 @@ impl Exchange {
 
     /// Takes the next frame of one direction.
     pub fn observe(&mut self, from: Direction, frame: &Frame, now: Moment) -> Observed {
+        self.observe_line(from, frame, Line::of(frame), now)
+    }
+
+    /// The same with what [`Line::of`] made of the frame, which takes time and needs no state.
+    pub fn observe_line(
+        &mut self,
+        from: Direction,
+        frame: &Frame,
+        line: Option<Line>,
+        now: Moment,
+    ) -> Observed {
         let mut seen = Observed::default();
-        let blank = frame.is_blank();
         let traffic = match from {
             Direction::ClientToServer => &mut self.from_client,
             Direction::ServerToClient => &mut self.from_server,
         };
         traffic.bytes += u64::try_from(frame.bytes.len()).unwrap_or(u64::MAX);
-        traffic.blank_lines += u64::from(blank);
-        // The later pieces of an overlong line are covered by the record of the first.
-        if blank || frame.continued {
-            return seen;
-        }
-        let line = if frame.end == End::Cut {
-            let reason = format!("longer than {MESSAGE_BYTES} bytes");
-            Line::One(Message::unparsed(frame.bytes.clone(), &reason, false))
-        } else {
-            Line::parse(&frame.bytes)
-        };
+        traffic.blank_lines += u64::from(frame.is_blank());
+        let Some(line) = line else { return seen };
         let messages = line.messages();
         traffic.messages += u64::try_from(messages.len()).unwrap_or(u64::MAX);
         seen.batch = matches!(line, Line::Batch(_));

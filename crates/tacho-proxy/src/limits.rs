@@ -26,6 +26,9 @@ pub const LATE_REQUESTS: usize = 4_096;
 /// retry counts as a call of its own.
 pub const ROUNDS: usize = 4_096;
 
+/// Bytes at each end of a call's arguments by which its next round is recognised.
+pub const ROUND_KEY_BYTES: usize = 2_048;
+
 /// Tasks followed at once. Past it the oldest is forgotten: what comes of it is still recorded,
 /// but no longer under the call that created it.
 pub const TASKS: usize = 16_384;

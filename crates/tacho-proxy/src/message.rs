@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::frame::{End, Frame};
 use crate::limits::BATCH_ELEMENTS;
 use crate::scan;
 
@@ -56,6 +57,23 @@ pub enum Shape {
 }
 
 impl Line {
+    /// What a frame holds; `None` where there is nothing to record: blank lines, and the later pieces of
+    /// an overlong line, which the record of the first covers.
+    pub fn of(frame: &Frame) -> Option<Self> {
+        if frame.continued || frame.is_blank() {
+            return None;
+        }
+        if frame.end == End::Cut {
+            let reason = "a line too long to be a message";
+            return Some(Self::One(Message::unparsed(
+                frame.bytes.clone(),
+                reason,
+                false,
+            )));
+        }
+        Some(Self::parse(&frame.bytes))
+    }
+
     /// Parses a line's bytes, which may be anything.
     pub fn parse(line: &Bytes) -> Self {
         let (text, invalid_utf8) = copy(line);

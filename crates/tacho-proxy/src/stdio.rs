@@ -39,6 +39,7 @@ use self::outbox::Outbox;
 use self::relay::Relay;
 use self::supervise::{Happening, supervise};
 use crate::exchange::{Definitions, Ending, Exchange, Setup, Traffic};
+use crate::limits::MESSAGE_BYTES;
 use crate::mode::Mode;
 
 pub use self::child::Status;
@@ -201,6 +202,8 @@ struct Ways {
     clock: Arc<dyn Clock>,
     listed: Option<Listed>,
     client: Client,
+    /// [`MESSAGE_BYTES`], or less in tests.
+    message_bytes: usize,
 }
 
 impl Session {
@@ -220,6 +223,7 @@ impl Session {
             clock: self.clock,
             listed: self.listed,
             client: self.client,
+            message_bytes: MESSAGE_BYTES,
         };
         (setup, ways, self.recorder)
     }
@@ -253,6 +257,7 @@ fn run_with<R: Recording>(
             door,
             to,
             back,
+            message_bytes: ways.message_bytes,
         })
     };
     let upward = relay(Direction::ClientToServer, &to_server, &to_client);

@@ -6,7 +6,7 @@ use tacho_event::{CallId, Direction};
 
 use super::bounded::Bounded;
 use crate::fields::{Params, text};
-use crate::limits::{PROGRESS_TOKENS, ROUNDS, TASKS};
+use crate::limits::{PROGRESS_TOKENS, ROUND_KEY_BYTES, ROUNDS, TASKS};
 use crate::message::IdKey;
 
 /// How the next round of a call is recognised: a hash under a key of this process, never stored.
@@ -60,7 +60,15 @@ impl Links {
         tool: Option<&str>,
         arguments: Option<&[u8]>,
     ) -> RoundKey {
-        self.hasher.hash_one((method, tool, arguments))
+        // The ends and the length of large arguments: enough to tell calls apart, and a message of many
+        // mebibytes must not hold up the others.
+        let whole = arguments.unwrap_or_default();
+        let head = whole.get(..ROUND_KEY_BYTES).unwrap_or(whole);
+        let tail = whole
+            .get(whole.len().saturating_sub(ROUND_KEY_BYTES)..)
+            .unwrap_or(whole);
+        self.hasher
+            .hash_one((method, tool, whole.len(), head, tail))
     }
 
     /// The call whose next round this is, if it is one.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tacho_event::{Auth, Layer};
 
 use super::*;
+use crate::frame::End;
 
 mod conversations;
 

@@ -16,6 +16,7 @@ use tacho_log::{Clock, Patience, RecordError, Recorder, Ticket};
 use super::{Counts, Definitions, Ending};
 use crate::exchange::{Asked, Exchange, Moment, Observed};
 use crate::frame::Frame;
+use crate::message::Line;
 use crate::mode::{Mode, Permit, Waiver};
 
 /// What records: a [`Recorder`], or a double that tests can make fail.
@@ -47,6 +48,7 @@ pub(super) struct Covered<T> {
     pub(super) requests: Vec<Asked>,
     pub(super) answers: Vec<Bytes>,
     pub(super) batch: bool,
+    pub(super) definitions: Option<Definitions>,
     tickets: Vec<T>,
     waits: bool,
 }
@@ -98,6 +100,7 @@ impl<R: Recording> Door<R> {
     /// recorded any more is not forwarded any more.
     pub(super) fn pass(&self, from: Direction, frame: Frame) -> Option<Covered<R::Ticket>> {
         let now = self.now();
+        let line = Line::of(&frame);
         let mut inner = self.lock();
         if inner.closed {
             return None;
@@ -109,22 +112,28 @@ impl<R: Recording> Door<R> {
             answers,
             batch,
             definitions_changed,
-        } = inner.exchange.observe(from, &frame, now);
+        } = inner.exchange.observe_line(from, &frame, line, now);
         let tickets = self.record(events);
         let definitions = definitions_changed.then(|| inner.exchange.definitions().clone());
         drop(inner);
-        if let (Some(definitions), Some(listed)) = (definitions, &self.listed) {
-            listed(&definitions);
-        }
+        let received = now.mono;
         Some(Covered {
             frame,
-            received: now.mono,
+            received,
             requests,
             answers,
             batch,
+            definitions,
             tickets,
             waits,
         })
+    }
+
+    /// Hands on the definitions that a frame listed; once the frame is on its way, for it may take long.
+    pub(super) fn listed(&self, definitions: Option<&Definitions>) {
+        if let (Some(definitions), Some(listed)) = (definitions, &self.listed) {
+            listed(definitions);
+        }
     }
 
     fn record(&self, events: Vec<Event>) -> Vec<R::Ticket> {

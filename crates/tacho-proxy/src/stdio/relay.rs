@@ -22,6 +22,8 @@ pub(super) struct Relay<R: Recording> {
     pub(super) to: Arc<Outbox<R::Ticket>>,
     /// Where its sender hears of refusals.
     pub(super) back: Arc<Outbox<R::Ticket>>,
+    /// Lines longer than this are passed on in pieces.
+    pub(super) message_bytes: usize,
 }
 
 impl<R: Recording> Relay<R> {
@@ -30,21 +32,27 @@ impl<R: Recording> Relay<R> {
     /// Ends when the source does. A receiver who takes nothing any more ends it too, unless what the
     /// source says is still worth recording.
     pub(super) fn read_all(&self, source: &OwnedFd, record_to_the_end: bool) {
-        let mut framer = Framer::default();
+        let mut framer = Framer::with_limit(self.message_bytes);
         let mut buffer = vec![0; READ_BYTES];
         let mut going = true;
         let pass = |frame: Frame, going: &mut bool| {
             if !*going {
                 return;
             }
-            let Some(covered) = self.door.pass(self.from, frame) else {
+            let Some(mut covered) = self.door.pass(self.from, frame) else {
                 *going = false;
                 return;
             };
-            let permit = self.door.permit_now(&covered);
+            let definitions = covered.definitions.take();
+            // Only the forwarder knows whether the beginning of an overlong line was withheld.
+            let permit = self
+                .door
+                .permit_now(&covered)
+                .filter(|_| !covered.frame.continued);
             if self.to.send(covered, permit) == Err(Gone) && !record_to_the_end {
                 *going = false;
             }
+            self.door.listed(definitions.as_ref());
         };
         while going {
             // A source that cannot be read is one that has ended.

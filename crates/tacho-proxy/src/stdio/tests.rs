@@ -39,26 +39,24 @@ struct Shared {
     told: Mutex<Vec<Told>>,
     /// Events for which this holds cannot be recorded.
     fails: Mutex<Option<Fails>>,
-    /// While it is `true`, nothing becomes durable.
-    stalled: Mutex<bool>,
+    /// Events for which this holds do not become durable, for now.
+    stalls: Mutex<Option<Fails>>,
     moved: Condvar,
 }
 
 struct DoubleTicket {
     shared: Arc<Shared>,
     failed: bool,
+    stalled: bool,
 }
 
 impl Recording for Double {
     type Ticket = DoubleTicket;
 
     fn record(&self, event: Event, _: Patience) -> DoubleTicket {
-        let failed = self
-            .0
-            .fails
-            .lock()
-            .unwrap()
-            .is_some_and(|fails| fails(&event));
+        let holds =
+            |which: &Mutex<Option<Fails>>| which.lock().unwrap().is_some_and(|it| it(&event));
+        let (failed, stalled) = (holds(&self.0.fails), holds(&self.0.stalls));
         if !failed {
             let method = event.method.as_ref().map_or("", |method| method.expose());
             self.0.told.lock().unwrap().push(Told {
@@ -80,11 +78,12 @@ impl Recording for Double {
         DoubleTicket {
             shared: Arc::clone(&self.0),
             failed,
+            stalled,
         }
     }
 
     fn wait(ticket: DoubleTicket, deadline: Option<Instant>) -> Result<Permit, RecordError> {
-        if !ticket.shared.wait_while_stalled(deadline) {
+        if ticket.stalled && !ticket.shared.wait_while_stalled(deadline) {
             return Err(RecordError::Deadline);
         }
         if ticket.failed {
@@ -97,15 +96,15 @@ impl Recording for Double {
 impl Shared {
     /// Whether the stall was over before the deadline.
     fn wait_while_stalled(&self, deadline: Option<Instant>) -> bool {
-        let mut stalled = self.stalled.lock().unwrap();
-        while *stalled {
+        let mut stalls = self.stalls.lock().unwrap();
+        while stalls.is_some() {
             let left = deadline.map_or(Duration::from_secs(30), |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
                 return false;
             }
-            stalled = self.moved.wait_timeout(stalled, left).unwrap().0;
+            stalls = self.moved.wait_timeout(stalls, left).unwrap().0;
         }
         true
     }
@@ -118,8 +117,12 @@ impl Double {
         double
     }
 
-    fn stall(&self, stalled: bool) {
-        *self.0.stalled.lock().unwrap() = stalled;
+    fn stall(&self, stalls: Fails) {
+        *self.0.stalls.lock().unwrap() = Some(stalls);
+    }
+
+    fn release(&self) {
+        *self.0.stalls.lock().unwrap() = None;
         self.0.moved.notify_all();
     }
 
@@ -156,7 +159,7 @@ struct Running {
 }
 
 fn start(command: &[&str], mode: Mode, recorder: &Double) -> Running {
-    start_with(command, mode, recorder, None)
+    start_with(command, mode, recorder, None, MESSAGE_BYTES)
 }
 
 fn start_with(
@@ -164,6 +167,7 @@ fn start_with(
     mode: Mode,
     recorder: &Double,
     call_timeout: Option<Duration>,
+    message_bytes: usize,
 ) -> Running {
     use rustix::pipe::{PipeFlags, pipe_with};
     let (from_client, input) = pipe_with(PipeFlags::CLOEXEC).unwrap();
@@ -186,6 +190,7 @@ fn start_with(
             input: from_client,
             output: to_client,
         },
+        message_bytes,
     };
     let (happenings, happened) = sync_channel(HAPPENINGS);
     let (tell, recorder) = (happenings.clone(), recorder.clone());

@@ -212,7 +212,7 @@ fn the_operators_limit_for_waiting_is_recorded() {
     let double = Double::default();
     let limit = Some(Duration::from_millis(100));
     let script = r#"read line; sleep 1; echo '{"id":1,"result":{}}'; cat"#;
-    let mut running = start_with(&shell(script), Mode::Strict, &double, limit);
+    let mut running = start_with(&shell(script), Mode::Strict, &double, limit, MESSAGE_BYTES);
     running.say(CALL);
     assert_eq!(running.hear_line(), "{\"id\":1,\"result\":{}}\n");
     running.end().unwrap();
