@@ -13,9 +13,11 @@ independent tee (tee.py). Then, for each session:
 
 import argparse
 import collections
+import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -152,14 +154,17 @@ def verified(tacho, directory):
 # ---- the whole
 
 
-def check(server, era, tacho, places):
+def check(server, era, flags, tacho, places):
     """Returns what is wrong, and how many messages went over the wire."""
-    recorder = [tacho, "run", "--name", f"{server.name}-{era}", "--dir", places.data, "--"] if tacho else []
+    recorder = [tacho, "run", "--name", f"{server.name}-{era}", "--dir", places.data, *flags, "--"] if tacho else []
     direct = play(server, era, [], places)
     before = len(wire.read_log(places.data))
     recorded = play(server, era, recorder, places)
     problems = [*untouched(direct), *untouched(recorded), *same(direct, recorded, server)]
     if tacho:
+        # Closed after each session, so that what is verified is sealed to its end, as an auditor gets it; the next
+        # session then also opens a log that is not new.
+        stop_recorder(places.data)
         problems += counted(recorded, wire.read_log(places.data)[before:])
         problems += secrets_in(places.data)
         problems += verified(tacho, places.data)
@@ -167,19 +172,31 @@ def check(server, era, tacho, places):
 
 
 def stop_recorder(directory):
-    """End the recorder that the first `tacho run` started, as its log names it."""
-    for record in reversed(wire.read_log(directory)):
-        if record["type"] == "log_closed":
-            return
-        if record["type"] == "log_opened":
-            os.kill(record["details"]["pid"], 15)
-            break
+    """End the recorder that `tacho run` started, as its log names it, and wait until it has closed the log."""
+    latest = [record for record in wire.read_log(directory) if record["type"] in ("log_opened", "log_closed")]
+    if not latest:
+        raise SessionError("nothing was recorded: the log was never opened")
+    if latest[-1]["type"] == "log_opened":
+        os.kill(latest[-1]["details"]["pid"], signal.SIGTERM)
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if wire.read_log(directory)[-1]["type"] == "log_closed":
-            return
-        time.sleep(0.05)
+    # Not the last record: the checkpoint over it comes after. The lock is let go when all is written.
+    with open(os.path.join(directory, "lock"), "rb") as lock:
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(0.05)
     raise SessionError("the recorder did not close its log within 10 s of SIGTERM")
+
+
+def sessions(only):
+    """Every server in its generations; the one-process mode, which differs behind the door only, with two of them."""
+    servers = [server for server in scripts.SERVERS if only in (None, server.name)]
+    yield from ((server, era, ()) for server in servers for era in server.eras)
+    for server in servers:
+        if server.name in ("memory", "ts-sdk-2"):
+            yield server, server.eras[-1], ("--in-process",)
 
 
 def main():
@@ -193,26 +210,21 @@ def main():
     base = tempfile.mkdtemp(prefix="tachograph-peers-")
     places = Places(options.cache, base)
     tacho = options.tacho and os.path.abspath(options.tacho)
+    if tacho and not os.access(tacho, os.X_OK):
+        sys.exit(f"peers: {tacho} is not a program: build it first")
     passed, failed = 0, 0
-    for server in scripts.SERVERS:
-        if options.only not in (None, server.name):
-            continue
-        for era in server.eras:
-            started = time.monotonic()
-            try:
-                problems, messages = check(server, era, tacho, places)
-            except (SessionError, AssertionError, ValueError, KeyError, OSError) as error:
-                problems, messages = [f"{type(error).__name__}: {error}"], 0
-            passed, failed = passed + (not problems), failed + bool(problems)
-            verdict = "FAILED" if problems else "ok"
-            print(f"peer {server.name} {era}: {messages} messages, {time.monotonic() - started:.1f} s ... {verdict}", flush=True)
-            for problem in problems:
-                print(f"    {problem}", flush=True)
-    if tacho:
-        stop_recorder(places.data)
-        for problem in verified(tacho, places.data):
-            failed += 1
-            print(f"after the recorder left: {problem}")
+    for server, era, flags in sessions(options.only):
+        started = time.monotonic()
+        try:
+            problems, messages = check(server, era, flags, tacho, places)
+        except (SessionError, AssertionError, ValueError, KeyError, OSError) as error:
+            problems, messages = [f"{type(error).__name__}: {error}"], 0
+        passed, failed = passed + (not problems), failed + bool(problems)
+        words = " ".join(["peer", server.name, era, *flags])
+        verdict = "FAILED" if problems else "ok"
+        print(f"{words}: {messages} messages, {time.monotonic() - started:.1f} s ... {verdict}", flush=True)
+        for problem in problems:
+            print(f"    {problem}", flush=True)
     if options.keep:
         print(f"kept: {base}")
     else:
