@@ -1,9 +1,11 @@
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 /// A record read back, as far as readers need its members by name. Unknown members are ignored, so
-/// a reader of this version reads later minor versions.
+/// a reader of this version reads later minor versions. What came from outside stays raw JSON: it may
+/// hold numbers that no machine type does.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ParsedRecord {
     /// Version of the format.
@@ -41,21 +43,21 @@ pub struct ParsedRecord {
     /// Which way the message went.
     pub direction: Option<String>,
     /// JSON-RPC id.
-    pub request: Option<Value>,
+    pub request: Option<Box<RawValue>>,
     /// MCP method.
     pub method: Option<String>,
     /// Tool, prompt or resource.
     pub tool: Option<String>,
     /// Redacted arguments.
-    pub args: Option<Value>,
+    pub args: Option<Box<RawValue>>,
     /// Redacted result.
-    pub result: Option<Value>,
+    pub result: Option<Box<RawValue>>,
     /// Milliseconds.
     pub duration_ms: Option<f64>,
     /// What was removed.
     pub redaction: Option<Value>,
     /// What only this type has.
-    pub details: Option<Value>,
+    pub details: Option<Box<RawValue>>,
 }
 
 /// The bytes are not a record.
@@ -67,5 +69,17 @@ impl ParsedRecord {
     /// Reads one record, without its line feed.
     pub fn parse(line: &[u8]) -> Result<Self, ParseRecordError> {
         Ok(serde_json::from_slice(line)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beyond_every_machine_type_do_not_hide_a_record() {
+        let line = br#"{"v":1,"seq":0,"id":"x","timestamp":"","type":"tool_call","args":{"n":1e400},"request":-1E+999}"#;
+        let record = ParsedRecord::parse(line).unwrap();
+        assert_eq!(record.args.unwrap().get(), r#"{"n":1e400}"#);
     }
 }

@@ -38,3 +38,16 @@ pub use recorder::{
 pub use serve::{
     AskError, Intake, Left, OpenLog, OpenLogError, ServeError, ServeOptions, Server, ask_status, ask_stop,
 };
+
+/// What tests of other crates and fuzz targets may reach.
+#[cfg(feature = "testing")]
+pub mod testing {
+    /// Whether these bytes, if they are a frame of the recorder protocol at all, are the only bytes
+    /// that this frame has.
+    pub fn protocol_reads_back(bytes: &[u8]) -> bool {
+        let Ok(Some((frame, length))) = crate::protocol::Frame::decode(bytes) else { return true };
+        let mut again = Vec::new();
+        frame.encode(&mut again);
+        bytes.get(..length).is_some_and(|taken| taken == again || again.len() < taken.len())
+    }
+}

@@ -249,7 +249,7 @@ fn without_a_recorder_events_are_refused_in_time_and_the_gap_is_recorded() {
     });
     durable(source.recorder.record(event, Patience::Wait));
     let gap = server.records().into_iter().find(|record| record.kind == "gap").unwrap();
-    assert!(gap.details.unwrap()["lost"].as_u64().unwrap() >= 1);
+    assert!(gap.details.unwrap().get().starts_with(r#"{"lost":"#));
     source.threads.close(PATIENCE);
     server.stop();
 }

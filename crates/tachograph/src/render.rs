@@ -1,9 +1,13 @@
 //! Records as lines for people. Every part that comes from the log is escaped.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tacho_event::ParsedRecord;
 
 use crate::terminal::{Colour, Output, escape};
+
+/// A member's value is shown up to this many characters; `--json` shows it whole.
+const SHOWN_CHARS: usize = 2_000;
 
 /// One line in columns: time, type, who, what, outcome, duration.
 pub(crate) fn line(out: &Output, record: &ParsedRecord) -> String {
@@ -56,18 +60,19 @@ fn remarks(out: &Output, record: &ParsedRecord) -> String {
 
 /// Members and their values, one a line, as far as they say something.
 pub(crate) fn members(record: &ParsedRecord) -> Vec<(&'static str, String)> {
-    let json = |value: &Option<Value>| value.as_ref().map(|value| shorten(&value.to_string(), 2_000));
+    let json = |value: &Option<Value>| value.as_ref().map(|value| shorten(&value.to_string(), SHOWN_CHARS));
+    let raw = |value: &Option<Box<RawValue>>| value.as_ref().map(|value| shorten(value.get(), SHOWN_CHARS));
     let members = [
         ("tool", record.tool.clone()),
         ("method", record.method.clone()),
         ("actor", json(&record.actor)),
         ("client", json(&record.client)),
         ("server", json(&record.server)),
-        ("args", json(&record.args)),
-        ("result", json(&record.result)),
+        ("args", raw(&record.args)),
+        ("result", raw(&record.result)),
         ("error", json(&record.error)),
         ("redaction", json(&record.redaction)),
-        ("details", json(&record.details)),
+        ("details", raw(&record.details)),
     ];
     members.into_iter().filter_map(|(name, value)| Some((name, escape(&value?)))).collect()
 }

@@ -1,0 +1,109 @@
+//! What each fuzz target checks, for foreign bytes of every kind: nothing panics, only canonical input is
+//! accepted, and what is written stays within its bounds. `tests/corpora.rs` runs the committed corpora through
+//! the same functions, without a fuzzer.
+
+use std::time::Duration;
+
+use tacho_event::{DigestKey, Direction, Engine, Options, Report, RunId, Timestamp};
+use tacho_log::checkpoint::{Checkpoint, SignedCheckpoint, TlogProof};
+use tacho_log::key::VerifyingKey;
+use tacho_log::note::Note;
+use tacho_log::tile::TileId;
+use tacho_proxy::exchange::{Exchange, Moment, Setup};
+use tacho_proxy::frame::Framer;
+
+/// Redaction of JSON and of text: valid output within its budget, on one line, and nothing more to remove.
+pub fn redact(data: &[u8]) {
+    let mut engine = Engine::new(&Options::default(), DigestKey::new([1; 32]));
+    let budget = 4096;
+    let mut out = Vec::new();
+    if engine.json(data, &mut out, budget, &mut Report::with_findings()) {
+        assert!(out.len() <= budget);
+        assert!(out.iter().all(|byte| *byte >= 0x20));
+        serde_json::from_slice::<serde::de::IgnoredAny>(&out).expect("redacted JSON is JSON");
+        let (mut again, mut report) = (Vec::new(), Report::default());
+        assert!(engine.json(&out, &mut again, budget, &mut report));
+        assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&out));
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let mut kept = String::new();
+        engine.text(text, &mut kept, &mut Report::default());
+    }
+}
+
+/// A session of two directions: the frames are the input, cut anywhere; every event can become a record.
+pub fn exchange(data: &[u8]) {
+    let setup = Setup {
+        actor: None,
+        server_name: "fuzz".to_owned(),
+        session: RunId::from_bytes([2; 16]),
+        entropy: 7,
+        known: Default::default(),
+        call_timeout: Some(Duration::from_secs(1)),
+    };
+    let mut exchange = Exchange::new(setup);
+    let mut redactor = tacho_event::Redactor::new(&Options::default(), DigestKey::new([1; 32]));
+    let (mut client, mut server) = (Framer::default(), Framer::default());
+    let mut passed = Vec::new();
+    // The first byte of each piece says which way it goes and how long it is.
+    let mut rest = data;
+    let start = std::time::Instant::now();
+    let mut at = 0_u64;
+    while let Some((head, tail)) = rest.split_first() {
+        let (piece, next) = tail.split_at(usize::from(head >> 1).min(tail.len()));
+        rest = next;
+        at += 1;
+        let now = Moment { wall: Timestamp::from_unix_nanos(at), mono: start + Duration::from_millis(at) };
+        let (direction, framer) = if head & 1 == 0 {
+            (Direction::ClientToServer, &mut client)
+        } else {
+            (Direction::ServerToClient, &mut server)
+        };
+        let mut frames = Vec::new();
+        framer.push(piece, |frame| frames.push(frame));
+        for frame in frames {
+            passed.extend_from_slice(&frame.bytes);
+            for event in exchange.observe(direction, &frame, now).events {
+                let record = redactor.redact(event).encode();
+                serde_json::from_slice::<serde::de::IgnoredAny>(record.body()).expect("a record is JSON");
+                assert!(record.body().len() <= tacho_event::limits::BODY_BYTES);
+            }
+        }
+    }
+    assert!(passed.len() <= data.len());
+}
+
+/// Notes, checkpoints, proofs and keys: what is accepted is exactly what would be written.
+pub fn note(data: &[u8]) {
+    if let Ok(note) = Note::parse(data) {
+        assert_eq!(note.encode().as_bytes(), data);
+    }
+    if let Ok(checkpoint) = SignedCheckpoint::parse(data) {
+        assert_eq!(checkpoint.encode().as_bytes(), data);
+    }
+    if let Ok(proof) = TlogProof::parse(data) {
+        assert_eq!(proof.encode().as_bytes(), data);
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        if let Ok(checkpoint) = Checkpoint::parse(text) {
+            assert_eq!(checkpoint.encode(), text);
+        }
+        if let Ok(key) = VerifyingKey::parse(text) {
+            assert_eq!(key.encode(), text);
+        }
+    }
+}
+
+/// Tile paths: one form each.
+pub fn tile(data: &[u8]) {
+    if let Ok(path) = std::str::from_utf8(data)
+        && let Ok(tile) = TileId::parse(path)
+    {
+        assert_eq!(tile.path(), path);
+    }
+}
+
+/// Frames of the recorder protocol: what is accepted is exactly what would be written.
+pub fn socket(data: &[u8]) {
+    assert!(tacho_log::testing::protocol_reads_back(data));
+}
