@@ -27,7 +27,7 @@ use tacho_event::{DigestKey, Engine, Options, Report};
 const ROUNDS: usize = 7;
 
 fn main() {
-    let lines = corpus(8 << 20);
+    let lines = corpus(1 << 20);
     let texts: Vec<String> = lines.iter().map(|line| strings(line)).collect();
     let mut engine = Engine::new(
         &Options {
@@ -88,11 +88,20 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn rate(texts: &[String], mut work: impl FnMut(&str) -> usize) -> f64 {
     let bytes: usize = texts.iter().map(String::len).sum();
-    let start = Instant::now();
+    let start = seconds();
     for text in texts {
         black_box(work(black_box(text)));
     }
-    bytes as f64 / 1e6 / start.elapsed().as_secs_f64()
+    bytes as f64 / 1e6 / (seconds() - start)
+}
+
+/// Processor time of this thread where the system tells it (Linux), so that a busy machine does not
+/// count; else the time that passed.
+fn seconds() -> f64 {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = told.and_then(|told| told.split(' ').next()?.parse::<f64>().ok());
+    nanos.map_or_else(|| START.elapsed().as_secs_f64(), |nanos| nanos / 1e9)
 }
 
 /// Tool calls, one in twelve with a secret in it.

@@ -147,7 +147,7 @@ fn hit((start, end): (usize, usize), rule: &'static str, kind: Kind) -> Option<H
 /// A random-looking value beside a word that makes it a secret.
 pub(super) fn random(text: &str, start: usize, end: usize) -> Option<Hit> {
     let value = text.as_bytes().get(start..end)?;
-    if !entropy::is_random(value) {
+    if !entropy::may_be_beside(text, start) || !entropy::is_random(value) {
         return None;
     }
     let context = entropy::beside(text, start)?;

@@ -1,6 +1,6 @@
 //! Values that look random, removed only beside a word that says what they are.
 
-use super::keys::{KeyClass, classify};
+use super::keys::{KeyClass, classify, holds_stem};
 
 /// Shorter values say too little about how they were made.
 pub(super) const BYTES: usize = 20;
@@ -94,15 +94,22 @@ const PUBLIC: &[&str] = &[
     "hex",
 ];
 
+/// What stands before `start` on the same line, as far as it counts.
+fn near(text: &str, start: usize) -> &str {
+    let from = text.ceil_char_boundary(start.saturating_sub(BESIDE_BYTES));
+    let near = text.get(from..start).unwrap_or_default();
+    near.rsplit('\n').next().unwrap_or_default()
+}
+
+/// A cheap first look: whether [`beside`] can find anything.
+pub(super) fn may_be_beside(text: &str, start: usize) -> bool {
+    holds_stem(near(text, start))
+}
+
 /// Whether a word that stands before `start`, on the same line, makes a random-looking value there a
 /// secret; where that word begins.
 pub(super) fn beside(text: &str, start: usize) -> Option<usize> {
-    let mut from = start.saturating_sub(BESIDE_BYTES);
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    let near = text.get(from..start)?;
-    let near = near.rsplit('\n').next()?;
+    let near = near(text, start);
     let mut end = near.len();
     let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     loop {

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 /// What a name says about the value beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyClass {
@@ -104,7 +106,9 @@ mod role {
 /// The lists above, turned round: a word's roles, and the pairs.
 struct Words {
     roles: HashMap<&'static str, u16>,
-    pairs: HashSet<&'static str>,
+    pairs: HashSet<(&'static str, &'static str)>,
+    /// Finds the stems and the hints: a name without any is plain, and most names are.
+    stems: Option<AhoCorasick>,
 }
 
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
@@ -125,9 +129,25 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
     }
     Words {
         roles,
-        pairs: PAIRS.split(' ').collect(),
+        pairs: PAIRS
+            .split(' ')
+            .filter_map(|pair| pair.split_once('_'))
+            .collect(),
+        stems: AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(STEMS.split('|').chain(HINTS.split(' ')))
+            .ok(),
     }
 });
+
+/// Whether `text` holds anything that a secret name or a hint is made of.
+pub(super) fn holds_stem(text: &str) -> bool {
+    WORDS
+        .stems
+        .as_ref()
+        .is_none_or(|stems| stems.is_match(text))
+}
 
 fn is(word: &str, role: u16) -> bool {
     WORDS.roles.get(word).is_some_and(|roles| roles & role != 0)
@@ -137,6 +157,9 @@ fn is(word: &str, role: u16) -> bool {
 /// `x-api-key` and `APIKEY` are the same.
 pub fn classify(name: &str) -> KeyClass {
     if name.len() > NAME_BYTES || name.len() < 2 || matches!(name, "PWD" | "OLDPWD") {
+        return KeyClass::Plain;
+    }
+    if !holds_stem(name) {
         return KeyClass::Plain;
     }
     let joined = if name.contains('[') {
@@ -155,8 +178,9 @@ pub fn classify(name: &str) -> KeyClass {
     while let Some(word) = rest.next() {
         let owner = std::mem::replace(&mut before, word);
         let next = rest.peek().copied().unwrap_or_default();
-        let pair = !is_secret(word, owner) && is_pair(word, next);
-        if !pair && !is_secret(word, owner) {
+        let secret = is_secret(word, owner);
+        let pair = !secret && is_pair(word, next);
+        if !pair && !secret {
             if is(word, role::HINT) && !is(owner, role::PUBLIC_OWNER) {
                 class = KeyClass::Hint;
             }
@@ -200,7 +224,8 @@ fn is_pair(first: &str, second: &str) -> bool {
     if matches!(second, "key" | "keys") && is(first, role::KEY_OWNER) {
         return true;
     }
-    !second.is_empty() && WORDS.pairs.contains(&*format!("{first}_{second}"))
+    let pairs: &HashSet<(&str, &str)> = &WORDS.pairs;
+    pairs.contains(&(first, second))
 }
 
 /// Lower-case words with a space between them.

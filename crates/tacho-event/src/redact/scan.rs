@@ -34,6 +34,8 @@ pub(super) mod sign {
     pub(crate) const OPEN: u16 = 1 << 10;
     /// Part of base64.
     pub(crate) const BASE64: u16 = 1 << 11;
+    /// A letter or digit.
+    pub(crate) const WORD: u16 = 1 << 12;
 }
 
 fn signs(byte: u8) -> u16 {
@@ -42,6 +44,7 @@ fn signs(byte: u8) -> u16 {
     let word = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/');
     set(word || matches!(byte, b'.' | b'=' | b':' | b'~'), sign::RUN);
     set(word, sign::BASE64);
+    set(byte.is_ascii_alphanumeric(), sign::WORD);
     set(in_number(byte), sign::NUMBER);
     set(byte == b'@', sign::AT);
     set(matches!(byte, b'=' | b':'), sign::ASSIGN);
@@ -165,20 +168,15 @@ impl Scanner {
     fn run(&self, text: &str, start: usize, end: usize, decode: bool, hits: &mut Vec<Hit>) {
         let bytes = text.as_bytes();
         let run = bytes.get(start..end).unwrap_or_default();
+        let mut inside = false;
         for (offset, byte) in run.iter().enumerate() {
-            let at = start + offset;
-            let rules = self
-                .by_first
-                .get(usize::from(*byte))
-                .map_or(&[][..], Vec::as_slice);
-            if rules.is_empty() || !may_begin(bytes, at) {
-                continue;
+            let word = self.sign(*byte) & sign::WORD != 0;
+            // Inside a word a token can only begin after a written escape such as `\n`; the backslash
+            // is in no run, so only the first two places need that closer look.
+            if (offset < 2 || !inside) && word {
+                self.begins(bytes, start + offset, *byte, hits);
             }
-            for rule in rules {
-                if let Some(end) = rule.end(bytes, at) {
-                    push(hits, at, end, rule.id, Kind::Token);
-                }
-            }
+            inside = word;
         }
         self.runs(run, sign::BASE64, encoded::RUN_BYTES, |from, to| {
             let padding = run
@@ -197,6 +195,21 @@ impl Scanner {
                 }
             }
         });
+    }
+
+    fn begins(&self, bytes: &[u8], at: usize, first: u8, hits: &mut Vec<Hit>) {
+        if !may_begin(bytes, at) {
+            return;
+        }
+        for rule in self
+            .by_first
+            .get(usize::from(first))
+            .map_or(&[][..], Vec::as_slice)
+        {
+            if let Some(end) = rule.end(bytes, at) {
+                push(hits, at, end, rule.id, Kind::Token);
+            }
+        }
     }
 
     fn literals(&self, text: &str, hits: &mut Vec<Hit>) {
