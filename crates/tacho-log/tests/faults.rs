@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tacho_event::Timestamp;
 use tacho_log::checkpoint::SignedCheckpoint;
-use tacho_log::disk::{AfterCrash, Fault, FaultyDisk};
+use tacho_log::disk::{AfterCrash, Disk as _, Fault, FaultyDisk};
 use tacho_log::key::SigningKey;
 use tacho_log::verify::{Verdict, VerifyOptions, verify};
 use tacho_log::{
@@ -53,6 +53,8 @@ struct Told {
     refused: Vec<String>,
     /// Sizes that were signed, and the root of each.
     signed: BTreeMap<u64, String>,
+    /// The size of the newest checkpoint that was published.
+    published: u64,
 }
 
 impl Told {
@@ -144,7 +146,10 @@ impl Session<'_> {
     fn seal(&mut self) {
         let Some(log) = self.log() else { return };
         match log.seal() {
-            Ok(checkpoint) => self.told.signed(&checkpoint),
+            Ok(checkpoint) => {
+                self.told.signed(&checkpoint);
+                self.told.published = checkpoint.unverified().size();
+            }
             Err(SealError::Write { .. }) => {}
             Err(error) => assert!(self.disk.crashed(), "{error}"),
         }
@@ -171,6 +176,10 @@ fn check(disk: &FaultyDisk, dir: &DataDir, told: &Told, verified: &Verified, cas
     });
     let (mut log, recovered) = opened.unwrap_or_else(|error| panic!("{case}: {error}: {error:?}"));
     assert_eq!(found.len() as u64, recovered.size, "{case}");
+    assert!(
+        recovered.checkpoint_size >= told.published,
+        "{case}: a published checkpoint is gone"
+    );
     for (seq, body) in &told.acknowledged {
         let expected = body.replacen('{', &format!("{{\"v\":1,\"seq\":{seq},"), 1);
         assert_eq!(
@@ -199,10 +208,20 @@ fn check(disk: &FaultyDisk, dir: &DataDir, told: &Told, verified: &Verified, cas
     log.append(body(999_999).as_bytes(), now).unwrap();
     log.commit().unwrap();
     signed.signed(&log.seal().unwrap());
-    for segment in log.closed_segments() {
+    let closed = log.closed_segments();
+    drop(log);
+
+    // What opening took over is as durable as what it wrote itself.
+    let (log, again) = open(&disk.restart(AfterCrash::OnlyDurable), dir, &mut |_, _| {})
+        .unwrap_or_else(|error| panic!("{case}, then the power failed: {error}"));
+    assert_eq!(
+        (again.size, again.checkpoint_size),
+        (recovered.size + 1, recovered.size + 1)
+    );
+    drop(log);
+    for segment in closed {
         compress_segment(disk, &segment).unwrap();
     }
-    drop(log);
 
     // Most ends are alike; each is verified once.
     let files = disk.files();
@@ -301,6 +320,28 @@ fn every_operation_fails_in_every_way() {
             );
         }
     }
+}
+
+/// The kernel's copy of a file whose sync failed is not trusted with more records.
+#[test]
+fn after_a_failed_sync_a_new_segment_begins() {
+    let Place { dir, .. } = &place();
+    let disk = FaultyDisk::new(dir.root());
+    let (mut log, _) = open(&disk, dir, &mut |_, _| {}).unwrap();
+    let now = Timestamp::from_unix_nanos(20_000 * DAY);
+    for (n, names) in [(0, 1), (1, 1), (2, 2)] {
+        if n == 1 {
+            // The look at the name, the write, the sync.
+            drop(disk.clone().failing(disk.operations() + 2, Fault::Before));
+            log.append(body(9).as_bytes(), now).unwrap();
+            assert!(matches!(log.commit(), Err(CommitError::Write { .. })));
+            continue;
+        }
+        log.append(body(n).as_bytes(), now).unwrap();
+        log.commit().unwrap();
+        assert_eq!(disk.list(&dir.log().segments()).unwrap().len(), names);
+    }
+    assert_eq!(log.committed(), 2);
 }
 
 /// What puts one failure right may fail as well.
