@@ -55,6 +55,10 @@ pub(crate) const ALL: &[Step] = &[
         run: release,
     },
     Step {
+        name: "demo, as the README says",
+        run: |_| passes(Command::new(peers::binary()).arg("demo")),
+    },
+    Step {
         name: "peers: the test tested",
         run: |totals| counted(&mut peers::self_test(), totals),
     },
