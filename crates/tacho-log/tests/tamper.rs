@@ -217,6 +217,33 @@ fn an_honest_log() {
     );
 }
 
+/// A writer at work never looks like an intruder.
+#[test]
+fn while_a_writer_is_at_work() {
+    let fixture = Fixture::new();
+    fixture.write(4, 0);
+    let options = VerifyOptions {
+        writer_running: true,
+        ..VerifyOptions::default()
+    };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for _ in 0..60 {
+                fixture.write(36, 8);
+            }
+        });
+        let mut runs = 0;
+        while !writer.is_finished() || runs == 0 {
+            let log = LogDir::at(fixture.dir.root()).unwrap();
+            let report = verify(&log, &vkey(), &options);
+            assert_eq!(report.verdict, Verdict::Ok, "{report:#?}");
+            runs += 1;
+        }
+    });
+    let report = fixture.verify_with(&vkey(), &options);
+    assert_eq!((report.verdict, report.records), (Verdict::Ok, 4 + 60 * 44));
+}
+
 #[test]
 fn an_edited_record() {
     let edit = |lines: &mut Vec<String>| lines[7] = lines[7].replace("tool_call", "tool_cull");

@@ -1,6 +1,7 @@
 use std::io;
 
 use super::Report;
+use crate::checkpoint::SignedCheckpoint;
 use crate::dir::LogDir;
 use crate::disk::{RealDisk, read_limited};
 use crate::limits::{FINDINGS, NOTE_BYTES, TILE_BYTES};
@@ -11,8 +12,6 @@ use crate::tile::{TILE_WIDTH, TileId, place};
 pub(super) struct Tiles<'a> {
     dir: &'a LogDir,
     size: u64,
-    /// The checkpoint's file when the verification began, to see whether a writer made a newer one.
-    checkpoint: Vec<u8>,
     open: Vec<Option<(TileId, Option<Vec<Hash>>)>>,
     /// Hashes that differ, in the order in which they were met.
     differences: Vec<Difference>,
@@ -30,11 +29,9 @@ pub(super) struct Difference {
 
 impl<'a> Tiles<'a> {
     pub(super) fn new(dir: &'a LogDir, size: u64) -> Self {
-        let checkpoint = read_limited(&RealDisk, &dir.checkpoint(), NOTE_BYTES).unwrap_or_default();
         Self {
             dir,
             size,
-            checkpoint,
             open: Vec::new(),
             differences: Vec::new(),
             compared: 0,
@@ -107,10 +104,10 @@ impl<'a> Tiles<'a> {
     /// their hashes are then the first ones of a wider tile.
     fn read_wider(&self, tile: TileId) -> io::Result<Option<Vec<u8>>> {
         let now = read_limited(&RealDisk, &self.dir.checkpoint(), NOTE_BYTES)?;
-        if tile.is_full() || now == self.checkpoint {
+        let size = SignedCheckpoint::parse(&now).map_or(self.size, |now| now.unverified().size());
+        if tile.is_full() || size <= self.size {
             return Ok(None);
         }
-        // From narrow to wide, and again from the start: the writer may be a step ahead.
         for width in tile.width()..=TILE_WIDTH {
             let Ok(wider) = TileId::new(tile.level(), tile.index(), width) else {
                 continue;
