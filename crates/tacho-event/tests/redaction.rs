@@ -306,3 +306,60 @@ fn not_documents() {
         &mut Report::default()
     ));
 }
+
+#[test]
+fn long_strings_are_cut_after_redaction() {
+    let secret = format!(
+        "{}{GITHUB} tail {}",
+        "word ".repeat(405),
+        "x ".repeat(3_000)
+    );
+    let input = format!("{{\"a\":{{\"b/c\":\"{secret}\"}}}}");
+    let mut out = Vec::new();
+    let mut report = Report::default();
+    assert!(engine().json(input.as_bytes(), &mut out, 1 << 20, &mut report));
+    let out = String::from_utf8(out).unwrap();
+    assert!(
+        out.contains("[TOKEN] ") && out.contains('…') && !out.contains("ghp_"),
+        "{out}"
+    );
+    assert!(out.len() < 2_100);
+    assert_eq!(report.truncated(), [("/a/b~1c".to_owned(), secret.len())]);
+    assert_eq!(json(&out), out);
+}
+
+#[test]
+fn sixteen_mebibytes_are_refused_or_cut() {
+    let long = format!("[\"{}\"]", "ab \\n".repeat(16 << 18));
+    // Each line feed is written as two bytes.
+    assert!(json(&long).len() < 3_000);
+    let many = format!("[{}1]", "1,".repeat(8 << 20));
+    assert!(!engine().json(
+        many.as_bytes(),
+        &mut Vec::new(),
+        24 << 10,
+        &mut Report::default()
+    ));
+}
+
+#[test]
+fn placeholders_can_be_correlated_and_looked_up() {
+    let options = Options {
+        correlate: true,
+        ..Options::default()
+    };
+    let mut engine = Engine::new(&options, DigestKey::new([7; 32]));
+    let mut out = String::new();
+    engine.text(
+        "Alice@Example.com, alice@example.com",
+        &mut out,
+        &mut Report::default(),
+    );
+    let [_, email, card, _] = engine.placeholders("alice@example.com");
+    assert_eq!(out, format!("{email}, {email}"));
+    assert_ne!(email.get(7..), card.get(6..));
+    assert_eq!(
+        engine.placeholders("4111 1111 1111 1111")[2],
+        engine.placeholders("4111111111111111")[2]
+    );
+}

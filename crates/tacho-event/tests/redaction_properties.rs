@@ -215,7 +215,8 @@ fn the_plain_way_gives_the_same() {
         assert_eq!(text(&mut engine, &input), plain.text(&input), "{input}");
     }
     for line in planted::clean_corpus(&mut random, 200_000).lines() {
-        assert_eq!(text(&mut engine, &line[1..]), plain.text(&line[1..]));
+        let line = line.strip_prefix('{').unwrap();
+        assert_eq!(text(&mut engine, line), plain.text(line));
     }
 }
 
@@ -290,10 +291,11 @@ proptest! {
     }
 
     #[test]
-    fn truncated_json_is_refused(value in any_json(), cut in 0.0_f64..1.0) {
+    fn truncated_json_is_refused(value in any_json(), cut in any::<prop::sample::Index>()) {
         let whole = value.to_string();
-        let at = whole.floor_char_boundary((whole.len() as f64 * cut) as usize);
-        let taken = engine(false).json(whole[..at].as_bytes(), &mut Vec::new(), 1 << 20, &mut Report::default());
-        prop_assert_eq!(taken, serde_json::from_str::<Value>(&whole[..at]).is_ok());
+        let at = whole.floor_char_boundary(cut.index(whole.len()));
+        let part = whole.get(..at).unwrap();
+        let taken = engine(false).json(part.as_bytes(), &mut Vec::new(), 1 << 20, &mut Report::default());
+        prop_assert_eq!(taken, serde_json::from_str::<Value>(part).is_ok());
     }
 }

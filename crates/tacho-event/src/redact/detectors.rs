@@ -9,6 +9,9 @@ use super::assignment::{SCHEME_PATTERN, USER_INFO_PATTERN, assigned, flagged, sc
 use super::rules::{Kind, MANY, may_begin, tokens};
 use super::{email, encoded, entropy, keys, numbers, pem};
 
+/// A run's place, and the text that it stands for.
+pub type Decoded = (usize, usize, String);
+
 /// How a candidate becomes a hit.
 #[derive(Clone, Copy)]
 pub enum Confirm {
@@ -17,7 +20,7 @@ pub enum Confirm {
     /// A token: only what stands before it matters.
     Token,
     /// Decodes the candidate; a hit if something is found inside.
-    Decode(fn(&str, usize, usize) -> Vec<(usize, usize, String)>),
+    Decode(fn(&str, usize, usize) -> Vec<Decoded>),
 }
 
 /// One detector.
@@ -113,7 +116,7 @@ pub fn detectors() -> Vec<Detector> {
         "entropy",
         Kind::Redacted,
         "[A-Za-z0-9+/_-]{20,}={0,2}",
-        |text, start, end| random(text, start, end),
+        random,
     );
     for (id, pattern, confirm) in [
         (

@@ -313,3 +313,23 @@ pub(super) fn may_begin(text: &[u8], start: usize) -> bool {
         None => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_is_long_enough_to_be_looked_for() {
+        for rule in tokens() {
+            let least: usize = rule
+                .parts
+                .iter()
+                .map(|part| match *part {
+                    Part::Text(text) => text.len(),
+                    Part::Run(_, least, _) => least,
+                })
+                .sum();
+            assert!(least >= TOKEN_BYTES, "{} {}", rule.id, rule.pattern());
+        }
+    }
+}

@@ -104,11 +104,11 @@ impl Plain {
             let mut out = String::new();
             let mut from = 0;
             for hit in &hits {
-                out.push_str(&current[from..hit.start]);
+                out.push_str(current.get(from..hit.start).unwrap());
                 out.push_str(hit.kind.placeholder());
                 from = hit.end;
             }
-            out.push_str(&current[from..]);
+            out.push_str(current.get(from..).unwrap());
             current = out;
         }
         assert!(placeholder_length(Kind::Redacted.placeholder()).is_some());

@@ -298,6 +298,11 @@ impl Way {
     /// The JSON string, with quotes, that carries `text`; and what must not be found in the output.
     pub(crate) fn carry(self, random: &mut Random, planted: &Planted) -> (String, Vec<String>) {
         let text = &planted.text;
+        assert!(
+            text.contains(&planted.secret),
+            "{} lost its secret",
+            planted.rule
+        );
         let mut traces = vec![planted.secret.clone()];
         let string = |text: &str| serde_json::to_string(text).unwrap();
         let json = match self {
