@@ -15,11 +15,19 @@ use crate::stats::{float, median};
 /// `tacho verify` against hashing the same bytes once: bars D1 and D3.
 pub(super) fn run(place: &Place, samples: &[Sample]) -> Result<()> {
     heading("log: tacho verify, CPU seconds");
+    // One plain segment; then several, most of them compressed.
+    for records in [60_000, 300_000] {
+        measure(place, samples, place.amount(records))?;
+    }
+    Ok(())
+}
+
+fn measure(place: &Place, samples: &[Sample], records: usize) -> Result<()> {
     let dir = place.fresh()?;
     let root = dir.path().join("data");
     let source = Source::in_process(&root)?;
     let mut maker = Maker::new(5);
-    for sample in samples.iter().cycle().take(place.amount(300_000)) {
+    for sample in samples.iter().cycle().take(records) {
         drop(source.recorder.record(maker.make(sample), Patience::Wait));
     }
     let lost = source.close()?;
