@@ -49,7 +49,6 @@ impl Log {
         disk.sync_dir(self.dir.root()).map_err(failed(&path))?;
 
         let old_size = self.edge.size();
-        let first = self.checkpoint.is_none();
         self.edge = edge;
         self.unsealed.clear();
         self.checkpoint = Some(signed.clone());
@@ -57,17 +56,24 @@ impl Log {
             self.unsealed_since = None;
         }
 
-        // 4. What nobody depends on. The verifier key comes after the first checkpoint, so that a log
-        // with a key and without a checkpoint tells of deletion. Partial tiles that stay behind when
-        // removing them fails only take room; the next seal looks at their directory again.
-        if first {
-            let path = self.dir.vkey();
-            let vkey = format!("{}\n", self.key.verifying_key().encode());
-            replace(disk, &path, vkey.as_bytes()).map_err(failed(&path))?;
-        }
-        match remove_partial_tiles(disk, &self.dir, old_size, self.edge.size()) {
+        // 4. What nobody depends on, so that its failing is no reason to say that sealing failed: the
+        // next seal tries again. The verifier key comes after the first checkpoint, so that a log with
+        // a key and without a checkpoint tells of deletion.
+        match self
+            .write_vkey()
+            .and_then(|()| remove_partial_tiles(&*self.disk, &self.dir, old_size, self.edge.size()))
+        {
             Ok(()) | Err(_) => Ok(signed),
         }
+    }
+
+    fn write_vkey(&self) -> io::Result<()> {
+        let path = self.dir.vkey();
+        if self.disk.identity(&path).is_ok() {
+            return Ok(());
+        }
+        let vkey = format!("{}\n", self.key.verifying_key().encode());
+        replace(&*self.disk, &path, vkey.as_bytes())
     }
 }
 
