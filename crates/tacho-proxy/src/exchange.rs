@@ -11,6 +11,7 @@ mod ending;
 mod links;
 mod open;
 mod parties;
+mod request;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -20,12 +21,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tacho_event::{
-    Actor, CallId, Detail, Direction, Event, EventId, EventType, IdSource, Outcome, RunId,
-    Severity, Stage, Timestamp, Unredacted,
+    Actor, Detail, Direction, Event, EventId, EventType, IdSource, RunId, Severity, Timestamp,
+    Unredacted,
 };
 
 use self::links::{Links, TaskId};
-use self::open::{Open, Opens, Purpose};
+use self::open::Opens;
 use self::parties::Parties;
 use self::tools::Tools;
 use crate::fields::{Meta, Params, text};
@@ -210,122 +211,6 @@ impl Exchange {
         if message.invalid_utf8 {
             event.severity = Severity::Warning;
             event.details.push(("invalid_utf8", Detail::Bool(true)));
-        }
-        event
-    }
-
-    fn request(&mut self, seen: &mut Observed, from: Direction, message: &Message, now: Moment) {
-        let params = Params::of(message.params.as_deref());
-        let meta = Meta::of(params.meta);
-        let method = message.method.as_deref().unwrap_or_default();
-        let connected = from == Direction::ClientToServer && self.introduce(method, &params, &meta);
-
-        let kind = kind(method);
-        let mut event = self.message_event(kind, from, message, now);
-        event.stage = Stage::Intent;
-        event.outcome = Some(Outcome::Pending);
-        event.trace = text(meta.traceparent).map(Unredacted::new);
-        let tool = text(if kind == EventType::ResourceRead {
-            params.uri
-        } else {
-            params.name
-        })
-        .filter(|_| may_take_rounds(kind));
-        event.tool = tool.clone().map(Unredacted::new);
-        let arguments =
-            matches!(kind, EventType::ToolCall | EventType::PromptGet).then_some(params.arguments);
-        event.args = arguments
-            .unwrap_or(message.params.as_deref())
-            .map(|raw| Unredacted::new(message.text.slice_ref(raw)));
-        if kind == EventType::ToolCall {
-            event.tool_definition = tool
-                .as_deref()
-                .and_then(|name| self.tools.definition(name))
-                .cloned();
-        }
-        if params.duplicate && !message.duplicate_members {
-            event.severity = Severity::Warning;
-            event
-                .details
-                .push(("duplicate_members", Detail::Bool(true)));
-        }
-        if let Some(responses) = params.input_responses {
-            let raw = Unredacted::new(message.text.slice_ref(responses));
-            event.details.push(("input_responses", Detail::Json(raw)));
-        }
-
-        let round = may_take_rounds(kind).then(|| {
-            self.links
-                .round_key(method, tool.as_deref(), params.arguments)
-        });
-        let task = TaskId::of(from, params.task_id).filter(|_| method.starts_with("tasks/"));
-        let known_call = match (round, &task) {
-            (Some(round), _) => self.links.take_round(round, &params),
-            (None, Some(task)) => self.links.call_of_task(task),
-            (None, None) => None,
-        };
-        let call = known_call.unwrap_or_else(|| CallId::from(event.id));
-        event.call = Some(call);
-        self.related_task(&mut event, from, &meta);
-
-        let progress = meta.progress_token.map(IdKey::of);
-        if let Some(token) = &progress {
-            self.links.expect_progress(from, token.clone(), call);
-        }
-        let open = Open {
-            intent: event.id,
-            call,
-            kind,
-            method: method.to_owned(),
-            tool,
-            id: message.id.clone().unwrap_or_default(),
-            started: now.mono,
-            progress,
-            round,
-            asks_for_task: params.task.is_some(),
-            purpose: match (method, task.filter(|_| known_call.is_some())) {
-                ("tasks/result", Some(task)) => Purpose::TaskResult(task),
-                (_, Some(task)) => Purpose::Task(task),
-                ("tools/list", None) => Purpose::ListTools {
-                    first: params.cursor.is_none(),
-                },
-                ("subscriptions/listen", None) => Purpose::Listen,
-                (_, None) => Purpose::Other,
-            },
-        };
-        seen.requests.push(Asked {
-            id: open.id.clone(),
-            intent: event.id,
-        });
-        let (reused, given_up) = self.opens.insert(from, open);
-        if reused {
-            event.severity = Severity::Warning;
-            event.details.push(("id_in_use", Detail::Bool(true)));
-        }
-        seen.events.push(event);
-        seen.events
-            .extend(given_up.map(|open| self.give_up(from, open, now)));
-        if connected {
-            let event = self.connected(&params, &meta, now);
-            seen.events.push(event);
-        }
-    }
-
-    /// Learns who the client is; whether that is worth a `client_connected`.
-    fn introduce(&mut self, method: &str, params: &Params<'_>, meta: &Meta<'_>) -> bool {
-        if method == "initialize" {
-            self.parties.client(params.client_info);
-            return true;
-        }
-        self.parties.client(meta.client_info)
-    }
-
-    fn connected(&mut self, params: &Params<'_>, meta: &Meta<'_>, now: Moment) -> Event {
-        let mut event = self.event(EventType::ClientConnected, now);
-        if let Some(version) = text(params.protocol_version.or(meta.protocol_version)) {
-            event
-                .details
-                .push(("protocol_version", Detail::Text(Unredacted::new(version))));
         }
         event
     }

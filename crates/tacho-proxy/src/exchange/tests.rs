@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use tacho_event::{Auth, Layer};
+use tacho_event::{Auth, CallId, Layer, Outcome, Stage};
 
 use super::*;
 use crate::frame::End;
