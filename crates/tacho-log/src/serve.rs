@@ -302,6 +302,12 @@ impl Server {
             return;
         }
         let committed = self.log.commit();
+        if let Err(error @ CommitError::Fatal { .. }) = committed {
+            // Only the next opening knows whether the batch is in the log, so nobody is told anything:
+            // sources submit it again, and what is there already is not written twice.
+            self.trouble = Some(error);
+            return;
+        }
         let reason = committed.as_ref().err().map(describe);
         for pending in self.batch.drain(..) {
             if reason.is_none() {
