@@ -163,6 +163,10 @@ impl Server {
             compressing: None,
         };
         server.record_opened(&recovered)?;
+        if recovered.is_new {
+            // From its first record on a log has a key and a checkpoint, so it can be verified at any time.
+            server.seal()?;
+        }
         Ok(server)
     }
 
