@@ -191,3 +191,55 @@ fn best_effort_never_waits() {
     double.release();
     running.end().unwrap();
 }
+
+/// A refusal that comes while another thread writes goes out after it, without further prompting.
+#[test]
+fn a_reply_waits_for_the_writer_and_no_longer() {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let (output, sink) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let outbox: Arc<Outbox<DoubleTicket>> = Arc::new(Outbox::new(sink));
+    let long = "x".repeat(1_000_000);
+    let frame = crate::frame::Frame {
+        bytes: long.clone().into(),
+        end: crate::frame::End::Lf,
+        continued: true,
+    };
+    let setup = Setup {
+        actor: None,
+        server_name: String::new(),
+        session: RunId::from_bytes([1; 16]),
+        entropy: 7,
+        known: Definitions::new(),
+        call_timeout: None,
+    };
+    let door = Door::new(
+        Exchange::new(setup),
+        Double::default(),
+        Arc::new(Frozen),
+        Mode::Strict,
+        None,
+    );
+    let covered = door.pass(Direction::ServerToClient, frame).unwrap();
+    let permit = door.permit_now(&covered);
+    let forwarder = Arc::clone(&outbox);
+    std::thread::spawn(move || {
+        forwarder.forward_all(|sink, item| match item {
+            crate::stdio::outbox::Item::Reply(bytes) => fd::write_all(sink, &bytes),
+            crate::stdio::outbox::Item::Frame(_) => Ok(()),
+        });
+    });
+    let writer = Arc::clone(&outbox);
+    std::thread::spawn(move || writer.send(covered, permit));
+    // The pipe is full long before the frame is written.
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(outbox.reply(b"refused".to_vec()));
+    std::thread::sleep(Duration::from_millis(50));
+    let mut output = File::from(output);
+    let mut heard = vec![0; long.len() + 7];
+    let (tell, told) = sync_channel(1);
+    std::thread::spawn(move || {
+        output.read_exact(&mut heard).unwrap();
+        tell.send(heard.ends_with(b"xrefused")).unwrap();
+    });
+    assert!(told.recv_timeout(Duration::from_secs(10)).unwrap());
+}
