@@ -224,8 +224,8 @@ fn a_reply_waits_for_the_writer_and_no_longer() {
     let forwarder = Arc::clone(&outbox);
     std::thread::spawn(move || {
         forwarder.forward_all(|sink, item| match item {
-            crate::stdio::outbox::Item::Reply(bytes) => fd::write_all(sink, &bytes),
-            crate::stdio::outbox::Item::Frame(_) => Ok(()),
+            outbox::Item::Reply(bytes) => fd::write_all(sink, &bytes),
+            outbox::Item::Frame(_) => Ok(()),
         });
     });
     let writer = Arc::clone(&outbox);
