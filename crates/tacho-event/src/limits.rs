@@ -29,5 +29,8 @@ pub const JSON_DEPTH: usize = 120;
 /// Redactions listed by rule in one record; a record that needs more says how many there were.
 pub const LISTED_RULES: usize = 32;
 
+/// A path in that list is kept up to this many bytes: keys are chosen by whoever is recorded.
+pub const LISTED_PATH_BYTES: usize = 128;
+
 /// Truncations listed by path in one record; further ones are only counted.
 pub const LISTED_TRUNCATIONS: usize = 16;

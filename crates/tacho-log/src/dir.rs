@@ -92,13 +92,21 @@ impl DataDir {
                 source,
             })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(WriterLock { _file: file }),
+            Ok(()) => Ok(WriterLock { file, path }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Held { path }),
             Err(errno) => Err(LockError::Io {
                 path,
                 source: errno.into(),
             }),
         }
+    }
+
+    /// Whether a writer holds the lock at this moment. Makes no file.
+    pub fn has_writer(&self) -> bool {
+        File::open(self.lock_path()).is_ok_and(|file| {
+            flock(&file, FlockOperation::NonBlockingLockShared)
+                == Err(rustix::io::Errno::WOULDBLOCK)
+        })
     }
 
     /// The directory itself.
@@ -220,7 +228,22 @@ impl LogDir {
 /// Whoever holds it is the one writer of its data directory.
 #[derive(Debug)]
 pub struct WriterLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl WriterLock {
+    /// Whether the lock still keeps others out: not when somebody removed or replaced its file, for then
+    /// another writer can lock the new one.
+    pub fn is_in_force(&self) -> bool {
+        let same = |ours: &Metadata, theirs: &Metadata| {
+            (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino())
+        };
+        match (self.file.metadata(), std::fs::symlink_metadata(&self.path)) {
+            (Ok(ours), Ok(theirs)) => same(&ours, &theirs),
+            _ => false,
+        }
+    }
 }
 
 /// The writer's lock cannot be had.

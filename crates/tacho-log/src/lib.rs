@@ -29,14 +29,16 @@ pub mod verify;
 pub use clock::{Clock, SystemClock};
 pub use dir::{DataDir, DirError, LockError, LogDir, WriterLock};
 pub use log::{
-    AppendError, CommitError, Log, LogOptions, OpenError, Recovered, SealError, Torn, compress_segment,
+    AppendError, CommitError, Log, LogOptions, OpenError, Recovered, SealError, Torn,
+    compress_segment,
 };
 pub use recorder::{
-    Connect, ConnectError, Patience, Receipt, RecordError, Recorder, RecorderOptions, RecorderThreads,
-    Ticket,
+    Connect, ConnectError, Patience, Receipt, RecordError, Recorder, RecorderOptions,
+    RecorderThreads, Ticket,
 };
 pub use serve::{
-    AskError, Intake, Left, OpenLog, OpenLogError, ServeError, ServeOptions, Server, ask_status, ask_stop,
+    AskError, Intake, Left, OpenLog, OpenLogError, ServeError, ServeOptions, Server, ask_status,
+    ask_stop,
 };
 
 /// What tests of other crates and fuzz targets may reach.
@@ -45,9 +47,13 @@ pub mod testing {
     /// Whether these bytes, if they are a frame of the recorder protocol at all, are the only bytes
     /// that this frame has.
     pub fn protocol_reads_back(bytes: &[u8]) -> bool {
-        let Ok(Some((frame, length))) = crate::protocol::Frame::decode(bytes) else { return true };
+        let Ok(Some((frame, length))) = crate::protocol::Frame::decode(bytes) else {
+            return true;
+        };
         let mut again = Vec::new();
         frame.encode(&mut again);
-        bytes.get(..length).is_some_and(|taken| taken == again || again.len() < taken.len())
+        bytes
+            .get(..length)
+            .is_some_and(|taken| taken == again || again.len() < taken.len())
     }
 }

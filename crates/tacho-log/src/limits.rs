@@ -8,6 +8,10 @@ use std::time::Duration;
 /// a few mebibytes. When it is full the source waits, or loses the event and counts it, as its mode says.
 pub const QUEUED_EVENTS: usize = 4_096;
 
+/// The bodies of those events in bytes: a queue of the largest messages must not take the source's memory.
+/// One message is let in however large it is.
+pub const QUEUED_BYTES: usize = 32 * 1024 * 1024;
+
 /// Records submitted and not yet acknowledged: as many as the recorder looks back for duplicates after a
 /// reconnection (`docs/format.md` §10).
 pub const IN_FLIGHT_RECORDS: usize = 65_536;
@@ -19,7 +23,8 @@ pub const IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 /// than any start of a recorder, shorter than the time-outs of clients.
 pub const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a recorder may take to answer a greeting: it may be in the middle of a batch on a slow disk.
+/// How long a recorder may take to answer a greeting, or to take bytes from its socket: it may be in
+/// the middle of a batch on a slow disk.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 
 // The recorder's server.
@@ -30,9 +35,23 @@ pub const CONNECTIONS: usize = 256;
 /// Bytes read from one connection before the others get their turn.
 pub const READ_BYTES: usize = 256 * 1024;
 
+/// Bytes read in one go; less than a socket's buffer holds.
+pub const READ_CHUNK_BYTES: usize = 64 * 1024;
+
 /// Acknowledgements that a source has not read; a source that lets so many pile up is stuck, and is
 /// disconnected.
 pub const UNREAD_BYTES: usize = 1024 * 1024;
+
+/// How long the recorder waits after a failed checkpoint, or a failed record of its own, before it
+/// tries again: a full disk is not full for milliseconds.
+pub const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Intents whose record is read back when their source is gone, to repeat its method and tool. The
+/// others get their `interrupted` records too, which say less.
+pub const READ_BACK_INTENTS: usize = 256;
+
+/// `open-calls` is read up to this size; a larger one is not ours, and the log is read instead.
+pub const OPEN_CALLS_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Intents without an outcome over all sources; beyond it an intent is recorded but its interruption
 /// would not be noticed. A client that leaves so many calls open is broken.

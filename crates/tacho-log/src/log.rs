@@ -71,7 +71,7 @@ pub struct Log {
     /// Closed segments that wait to be compressed.
     closed: Vec<Closed>,
     broken: Option<String>,
-    _lock: WriterLock,
+    lock: WriterLock,
 }
 
 /// A segment that takes no more records, and the `seq` after its last one.
@@ -139,7 +139,7 @@ impl Log {
             checkpoint: found.checkpoint,
             closed: found.closed,
             broken: None,
-            _lock: lock,
+            lock,
         };
         Ok((log, recovered))
     }
@@ -203,6 +203,13 @@ impl Log {
         }
         if self.batch.is_empty() {
             return Ok(());
+        }
+        if !self.lock.is_in_force() {
+            let reason = "the lock file was removed or replaced: there may be another writer";
+            self.broken = Some(reason.to_owned());
+            return Err(CommitError::Fatal {
+                reason: reason.to_owned(),
+            });
         }
         let committed = self.committed();
         let written = self.live.write(&*self.disk, &self.batch, committed);

@@ -42,7 +42,9 @@ impl OpenCalls {
 
     /// Takes in a record read back from the log; one that cannot be read opens and ends nothing.
     pub(crate) fn observe_record(&mut self, seq: u64, record: &[u8]) {
-        let Ok(record) = ParsedRecord::parse(record) else { return };
+        let Ok(record) = ParsedRecord::parse(record) else {
+            return;
+        };
         let run = record.session.as_deref().and_then(RunId::parse);
         let stage = match (record.stage.as_deref(), &record.intent) {
             (Some("intent"), _) => Stage::Intent,
@@ -78,7 +80,10 @@ impl OpenCalls {
             seq: call.seq,
             session: call.run.map(|run| run.to_string()),
         });
-        let stored = Stored { size, open: open.collect() };
+        let stored = Stored {
+            size,
+            open: open.collect(),
+        };
         // Strings and numbers always serialise.
         serde_json::to_vec(&stored).unwrap_or_default()
     }
@@ -128,7 +133,10 @@ mod tests {
         calls.observe(id(2), Stage::Intent, 1, None);
         calls.observe(id(3), Stage::Outcome(id(1)), 2, Some(run));
         calls.observe(id(4), Stage::Outcome(id(9)), 3, None);
-        assert_eq!(calls.of_runs(|_| true), vec![(id(2), OpenCall { seq: 1, run: None })]);
+        assert_eq!(
+            calls.of_runs(|_| true),
+            vec![(id(2), OpenCall { seq: 1, run: None })]
+        );
 
         let (read, size) = OpenCalls::from_json(&calls.to_json(4)).unwrap();
         assert_eq!((read.of_runs(|_| true), size), (calls.of_runs(|_| true), 4));
@@ -146,7 +154,10 @@ mod tests {
         };
         calls.observe_record(0, record("intent", 1, "").as_bytes());
         calls.observe_record(1, record("intent", 2, "").as_bytes());
-        calls.observe_record(2, record("outcome", 3, &format!(r#","ref":"{}""#, id(1))).as_bytes());
+        calls.observe_record(
+            2,
+            record("outcome", 3, &format!(r#","ref":"{}""#, id(1))).as_bytes(),
+        );
         calls.observe_record(3, b"not a record");
         assert_eq!(calls.of_runs(|_| true).len(), 1);
         assert_eq!(calls.of_runs(|_| true)[0].0, id(2));

@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 use tacho_event::{DigestKey, Event, Options, RunId};
 
 pub use self::link::{Connect, ConnectError};
-pub use self::ticket::{Receipt, RecordError, Ticket};
 use self::ticket::TicketState;
+pub use self::ticket::{Receipt, RecordError, Ticket};
 use crate::clock::Clock;
-use crate::limits::{QUEUED_EVENTS, RECONNECT_TIMEOUT};
+use crate::limits::{QUEUED_BYTES, QUEUED_EVENTS, RECONNECT_TIMEOUT};
 
 /// Hands events to the one writer of the log. Cheap to clone; all clones share one connection.
 #[derive(Clone)]
@@ -80,8 +80,12 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Queue {
     events: VecDeque<(Event, Arc<TicketState>)>,
+    /// Bytes of their bodies.
+    bytes: usize,
     worker: WorkerState,
     closing: bool,
+    /// The worker has looked a last time whether a gap record is due.
+    last_round: bool,
 }
 
 /// Whether the worker must be woken for a new event.
@@ -109,7 +113,10 @@ struct Link {
 
 enum LinkState {
     /// Not connected; since when.
-    Down { since: Instant, reason: String },
+    Down {
+        since: Instant,
+        reason: String,
+    },
     Up(Arc<UnixStream>),
     /// The session is over.
     Closed,
@@ -127,6 +134,8 @@ struct Lost {
     count: u64,
     first: Option<tacho_event::Timestamp>,
     last: Option<tacho_event::Timestamp>,
+    /// What a `gap` record on its way counts, and that record's ticket.
+    reported: Option<(Box<Self>, Arc<TicketState>)>,
 }
 
 impl Recorder {
@@ -140,7 +149,10 @@ impl Recorder {
             work: Condvar::new(),
             room: Condvar::new(),
             link: Mutex::new(Link {
-                state: LinkState::Down { since: Instant::now(), reason: "not connected yet".to_owned() },
+                state: LinkState::Down {
+                    since: Instant::now(),
+                    reason: "not connected yet".to_owned(),
+                },
                 in_flight: VecDeque::new(),
                 in_flight_bytes: 0,
                 unsent: Vec::new(),
@@ -154,14 +166,27 @@ impl Recorder {
         let link = {
             let (shared, run) = (Arc::clone(&shared), options.run);
             let builder = std::thread::Builder::new().name("recorder-link".to_owned());
-            builder.stack_size(256 * 1024).spawn(move || link::run(&shared, run, connect))?
+            builder
+                .stack_size(256 * 1024)
+                .spawn(move || link::run(&shared, run, connect))?
         };
         let worker = {
             let shared = Arc::clone(&shared);
             let builder = std::thread::Builder::new().name("recorder-worker".to_owned());
-            builder.stack_size(512 * 1024).spawn(move || worker::run(&shared, options))?
+            builder
+                .stack_size(512 * 1024)
+                .spawn(move || worker::run(&shared, options))?
         };
-        Ok((Self { shared: Arc::clone(&shared) }, RecorderThreads { shared, worker, link }))
+        Ok((
+            Self {
+                shared: Arc::clone(&shared),
+            },
+            RecorderThreads {
+                shared,
+                worker,
+                link,
+            },
+        ))
     }
 
     /// Queues `event`: it will be redacted, encoded and submitted, in the order of these calls. Returns
@@ -176,11 +201,13 @@ impl Recorder {
             Patience::Never => Some(Instant::now()),
         };
         let mut queue = lock(&self.shared.queue);
-        while queue.events.len() >= QUEUED_EVENTS && !queue.closing {
+        while queue.is_full() && !queue.closing {
             let Some(left) = remaining(deadline) else {
                 drop(queue);
                 lock(&self.shared.lost).add(timestamp);
-                self.shared.settlement.settle(&state, Err(RecordError::Lost));
+                self.shared
+                    .settlement
+                    .settle(&state, Err(RecordError::Lost));
                 return ticket;
             };
             queue = wait(&self.shared.room, queue, left);
@@ -191,6 +218,7 @@ impl Recorder {
             self.shared.settlement.settle(&state, Err(closed));
             return ticket;
         }
+        queue.bytes += body_bytes(&event);
         queue.events.push_back((event, state));
         let wake = match queue.worker {
             WorkerState::Busy => false,
@@ -219,18 +247,30 @@ impl RecorderThreads {
             self.shared.work.notify_one();
             self.shared.room.notify_all();
             while !queue.events.is_empty() || queue.worker == WorkerState::Busy {
-                let Some(left) = remaining(Some(deadline)) else { break };
+                let Some(left) = remaining(Some(deadline)) else {
+                    break;
+                };
                 queue = wait(&self.shared.room, queue, left);
             }
         }
         let mut link = lock(&self.shared.link);
         while !link.in_flight.is_empty() && !matches!(link.state, LinkState::Closed) {
-            let Some(left) = remaining(Some(deadline)) else { break };
+            let Some(left) = remaining(Some(deadline)) else {
+                break;
+            };
             link = wait(&self.shared.link_changed, link, left);
         }
         link.close();
         drop(link);
-        let lost = lock(&self.shared.lost).count;
+        let lost = {
+            let mut lost = lock(&self.shared.lost);
+            lost.settle_report();
+            lost.count
+                + lost
+                    .reported
+                    .as_ref()
+                    .map_or(0, |(reported, _)| reported.count)
+        };
         self.shared.link_changed.notify_all();
         self.shared.work.notify_all();
         if Instant::now() < deadline {
@@ -240,6 +280,22 @@ impl RecorderThreads {
         }
         lost
     }
+}
+
+impl Queue {
+    fn is_full(&self) -> bool {
+        self.events.len() >= QUEUED_EVENTS || self.bytes >= QUEUED_BYTES
+    }
+}
+
+/// What an event holds on to of the messages it came from.
+fn body_bytes(event: &Event) -> usize {
+    let bodies = [&event.args, &event.result];
+    bodies
+        .into_iter()
+        .flatten()
+        .map(|body| body.expose().len())
+        .sum()
 }
 
 impl Link {
@@ -272,6 +328,23 @@ impl Lost {
         self.first.get_or_insert(timestamp);
         self.last = Some(timestamp);
     }
+
+    /// Forgets what a `gap` record has told, or counts it again when that record was lost too.
+    fn settle_report(&mut self) {
+        let Some((reported, ticket)) = self.reported.take() else {
+            return;
+        };
+        match ticket::Settlement::result(&ticket) {
+            None => self.reported = Some((reported, ticket)),
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
+                // The gap record itself was counted when it was refused; it is no event of the source.
+                self.count = self.count.saturating_sub(1).saturating_add(reported.count);
+                self.first = reported.first.or(self.first);
+                self.last = self.last.or(reported.last);
+            }
+        }
+    }
 }
 
 /// A poisoned lock means that a thread of ours panicked while it held it; every section under these
@@ -281,10 +354,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Waits to be signalled, at most `left`; spurious wake-ups are the caller's to check.
-fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, left: Option<Duration>) -> MutexGuard<'a, T> {
+fn wait<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    left: Option<Duration>,
+) -> MutexGuard<'a, T> {
     match left {
         None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
-        Some(left) => condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
+        Some(left) => {
+            condvar
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod ask;
 mod connection;
 mod open;
 mod own;
+mod timer;
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
@@ -15,15 +16,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tacho_event::{DigestKey, EventId, EventType, IdSource, Options, Redactor, RunId, Stage};
+use tacho_event::{DigestKey, EventId, IdSource, Options, Redactor, RunId, Stage};
 use thiserror::Error;
 
 use self::connection::{Connection, Request};
 use crate::clock::Clock;
 use crate::dir::DataDir;
-use crate::disk::RealDisk;
-use crate::limits::{CONNECTIONS, ORPHAN_GRACE};
-use crate::log::{AppendError, CommitError, Log, SealError, compress_segment};
+use crate::limits::{CONNECTIONS, ORPHAN_GRACE, READ_CHUNK_BYTES};
+use crate::log::{AppendError, CommitError, Log, SealError};
 use crate::open_calls::OpenCalls;
 
 pub use self::ask::{AskError, ask_status, ask_stop};
@@ -100,6 +100,10 @@ pub struct Server {
     last_record: Instant,
     unsealed_since: Option<Instant>,
     compressing: Option<JoinHandle<()>>,
+    /// After a failed checkpoint: when to try again.
+    seal_again: Option<Instant>,
+    /// What connections are read through.
+    chunk: Box<[u8]>,
 }
 
 /// What a source is to be told about a submission; `reason` says why it was refused.
@@ -132,7 +136,12 @@ impl Server {
         options: ServeOptions,
     ) -> Result<Self, ServeError> {
         let now = Instant::now();
-        let OpenLog { log, dir, recovered, calls } = open;
+        let OpenLog {
+            log,
+            dir,
+            recovered,
+            calls,
+        } = open;
         let (listener, connections, grace) = match intake {
             Intake::Socket(listener) => {
                 listener.set_nonblocking(true)?;
@@ -161,6 +170,8 @@ impl Server {
             last_record: now,
             unsealed_since: None,
             compressing: None,
+            seal_again: None,
+            chunk: vec![0; READ_CHUNK_BYTES].into_boxed_slice(),
         };
         server.record_opened(&recovered)?;
         if recovered.is_new {
@@ -196,14 +207,22 @@ impl Server {
 
     /// Waits for something to do; `true` when told to stop.
     fn wait(&self) -> Result<bool, ServeError> {
-        let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = self
+            .next_deadline()
+            .map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = timeout.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             // A millisecond more, so that the deadline has passed when we look.
-            tv_nsec: i64::from(left.subsec_nanos()).saturating_add(1_000_000).min(999_999_999),
+            tv_nsec: i64::from(left.subsec_nanos())
+                .saturating_add(1_000_000)
+                .min(999_999_999),
         });
         let mut fds = vec![PollFd::new(&self.stop, PollFlags::IN)];
-        fds.extend(self.listener.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
+        fds.extend(
+            self.listener
+                .iter()
+                .map(|listener| PollFd::new(listener, PollFlags::IN)),
+        );
         for connection in &self.connections {
             fds.push(PollFd::new(connection.stream(), connection.interest()));
         }
@@ -233,17 +252,22 @@ impl Server {
         let mut asked_status = Vec::new();
         let mut connections = std::mem::take(&mut self.connections);
         for connection in &mut connections {
-            connection.fill();
+            connection.fill(&mut self.chunk);
             loop {
                 match connection.take_request() {
                     None => break,
                     Some(Request::Hello { run, resumed }) => {
-                        if resumed && self.recent.is_none() {
-                            self.recent = own::Recent::read(&self.dir);
+                        if resumed {
+                            self.expect_resubmissions();
                         }
                         connection.welcome(run, &self.options.digest_key, self.log.origin());
                     }
-                    Some(Request::Submit { number, id, stage, body }) => {
+                    Some(Request::Submit {
+                        number,
+                        id,
+                        stage,
+                        body,
+                    }) => {
                         self.append(connection, number, id, stage, &body);
                     }
                     Some(Request::Status) => asked_status.push(connection.id()),
@@ -254,22 +278,26 @@ impl Server {
         self.connections = connections;
         if !asked_status.is_empty() {
             let status = self.status();
-            let asked = self.connections.iter_mut().filter(|one| asked_status.contains(&one.id()));
+            let asked = self
+                .connections
+                .iter_mut()
+                .filter(|one| asked_status.contains(&one.id()));
             asked.for_each(|connection| connection.reply_status(&status));
         }
         stop
     }
 
-    fn append(
-        &mut self,
-        from: &Connection,
-        number: u64,
-        id: EventId,
-        stage: Stage,
-        body: &[u8],
-    ) {
-        if self.recent.as_ref().is_some_and(|recent| recent.contains(id)) {
-            self.settled.push(Settled { connection: from.id(), number, reason: None });
+    fn append(&mut self, from: &Connection, number: u64, id: EventId, stage: Stage, body: &[u8]) {
+        if self
+            .recent
+            .as_ref()
+            .is_some_and(|recent| recent.contains(id))
+        {
+            self.settled.push(Settled {
+                connection: from.id(),
+                number,
+                reason: None,
+            });
             return;
         }
         let refusal = match connection::check_body(id, body) {
@@ -277,14 +305,28 @@ impl Server {
             Ok(()) => match self.append_or_commit_first(body) {
                 Ok(seq) => {
                     let (connection, run) = (from.id(), from.run());
-                    self.batch.push(Pending { connection, number, id, stage, seq, run });
+                    if let Some(recent) = &mut self.recent {
+                        recent.add(id);
+                    }
+                    self.batch.push(Pending {
+                        connection,
+                        number,
+                        id,
+                        stage,
+                        seq,
+                        run,
+                    });
                     None
                 }
                 Err(error) => Some(error.to_string()),
             },
         };
         if refusal.is_some() {
-            self.settled.push(Settled { connection: from.id(), number, reason: refusal });
+            self.settled.push(Settled {
+                connection: from.id(),
+                number,
+                reason: refusal,
+            });
         }
     }
 
@@ -315,13 +357,17 @@ impl Server {
         let reason = committed.as_ref().err().map(describe);
         for pending in self.batch.drain(..) {
             if reason.is_none() {
-                self.calls.observe(pending.id, pending.stage, pending.seq, pending.run);
-                if let Some(recent) = &mut self.recent {
-                    recent.add(pending.id);
-                }
+                self.calls
+                    .observe(pending.id, pending.stage, pending.seq, pending.run);
+            } else if let Some(recent) = &mut self.recent {
+                recent.remove(pending.id);
             }
             let (connection, number) = (pending.connection, pending.number);
-            self.settled.push(Settled { connection, number, reason: reason.clone() });
+            self.settled.push(Settled {
+                connection,
+                number,
+                reason: reason.clone(),
+            });
         }
         self.note_commit(committed);
     }
@@ -339,17 +385,30 @@ impl Server {
 
     /// Tells every source what became of its submissions, then faces what went wrong.
     fn acknowledge(&mut self) -> Result<(), ServeError> {
+        self.acknowledge_without_recording()?;
+        match self.trouble.take() {
+            Some(error @ CommitError::Replaced { .. }) => self.record_tampering(&error),
+            _ => Ok(()),
+        }
+    }
+
+    fn acknowledge_without_recording(&mut self) -> Result<(), ServeError> {
         for settled in self.settled.drain(..) {
-            let source = self.connections.iter_mut().find(|one| one.id() == settled.connection);
+            let source = self
+                .connections
+                .iter_mut()
+                .find(|one| one.id() == settled.connection);
             if let Some(source) = source {
                 source.settled(settled.number, settled.reason.as_deref());
             }
         }
         self.connections.iter_mut().for_each(Connection::flush);
         match self.trouble.take() {
-            None | Some(CommitError::Write { .. }) => Ok(()),
             Some(error @ CommitError::Fatal { .. }) => Err(ServeError::Commit(error)),
-            Some(error @ CommitError::Replaced { .. }) => self.record_tampering(&error),
+            trouble => {
+                self.trouble = trouble;
+                Ok(())
+            }
         }
     }
 
@@ -358,113 +417,51 @@ impl Server {
         if !self.connections.iter().any(Connection::has_ended) {
             return Ok(());
         }
-        let ended: Vec<_> = self.connections.extract_if(.., |one| one.has_ended()).collect();
+        let ended: Vec<_> = self
+            .connections
+            .extract_if(.., |one| one.has_ended())
+            .collect();
         self.idle_since = Instant::now();
         let mut gone: Vec<RunId> = ended.iter().filter_map(Connection::run).collect();
-        gone.retain(|run| !self.connections.iter().any(|other| other.run() == Some(*run)));
-        let open = self.calls.of_runs(|run| run.is_some_and(|run| gone.contains(&run)));
+        gone.retain(|run| {
+            !self
+                .connections
+                .iter()
+                .any(|other| other.run() == Some(*run))
+        });
+        let open = self
+            .calls
+            .of_runs(|run| run.is_some_and(|run| gone.contains(&run)));
         self.record_interrupted(&open)
-    }
-
-    fn keep_time(&mut self) -> Result<(), ServeError> {
-        let now = Instant::now();
-        if self.orphans_until.is_some_and(|until| until <= now) {
-            self.end_orphans()?;
-        }
-        if self.recent.as_ref().is_some_and(|recent| recent.is_old(now)) {
-            self.recent = None;
-        }
-        let quiet = now.duration_since(self.last_record) >= self.options.checkpoint_interval;
-        if quiet && self.unsealed_since.is_none() && !self.connections.is_empty() {
-            self.record_own(EventType::Heartbeat, Vec::new())?;
-            self.seal()?;
-        }
-        if self.seal_due().is_some_and(|due| due <= now) || self.log.seal_due() {
-            self.seal()?;
-        }
-        self.compress();
-        Ok(())
-    }
-
-    /// Intents of sources that did not come back.
-    fn end_orphans(&mut self) -> Result<(), ServeError> {
-        self.orphans_until = None;
-        let here: Vec<_> = self.connections.iter().filter_map(Connection::run).collect();
-        let open = self.calls.of_runs(|run| run.is_none_or(|run| !here.contains(&run)));
-        self.record_interrupted(&open)
-    }
-
-    fn seal_due(&self) -> Option<Instant> {
-        self.unsealed_since.map(|since| since + self.options.checkpoint_interval)
-    }
-
-    fn seal(&mut self) -> Result<(), ServeError> {
-        // First the open calls, then the checkpoint: after a crash between the two they are of a larger
-        // size than the checkpoint, and replaying the records after the checkpoint changes nothing.
-        let calls = self.calls.to_json(self.log.committed());
-        open::store_open_calls(self.dir.log(), &calls)?;
-        self.log.seal()?;
-        self.unsealed_since = None;
-        Ok(())
-    }
-
-    /// Compresses closed segments beside the loop, one at a time. What is not finished when the
-    /// process ends is done by the next opening.
-    fn compress(&mut self) {
-        if self.compressing.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            return;
-        }
-        self.compressing = None;
-        let closed = self.log.closed_segments();
-        if !closed.is_empty() {
-            self.compressing = std::thread::Builder::new()
-                .name("recorder-compress".to_owned())
-                .spawn(move || {
-                    for segment in closed {
-                        // One that cannot be compressed stays as it is, whole and readable.
-                        drop(compress_segment(&RealDisk, &segment));
-                    }
-                })
-                .ok();
-        }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let heartbeat = (!self.connections.is_empty())
-            .then(|| self.last_record + self.options.checkpoint_interval);
-        let leave = self.leave_at();
-        let recent = self.recent.as_ref().map(own::Recent::old_at);
-        [self.seal_due(), heartbeat, leave, self.orphans_until, recent].into_iter().flatten().min()
-    }
-
-    fn leave_at(&self) -> Option<Instant> {
-        if !self.connections.is_empty() {
-            return None;
-        }
-        if self.listener.is_none() {
-            return Some(self.idle_since);
-        }
-        self.options.leave_after.map(|after| self.idle_since + after)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.leave_at().is_some_and(|at| at <= Instant::now())
     }
 
     /// The last records, the last checkpoint. From here on nobody is answered any more.
     fn leave(&mut self, left: Left) -> Result<(), ServeError> {
         // Closed first: who connects now starts another recorder, which waits for our lock.
         self.listener = None;
-        // Whoever asked us to stop learns by our closing the connection that all is done.
-        self.connections.retain(|connection| connection.run().is_none());
+        let here: Vec<_> = self
+            .connections
+            .iter()
+            .filter_map(Connection::run)
+            .collect();
+        // Whoever asked us to stop learns by our closing the connection that all is done. Sources that
+        // are cut off in mid-call go on with the next recorder: their calls stay open until then.
+        self.connections
+            .retain(|connection| connection.run().is_none());
         self.orphans_until = None;
-        let open = self.calls.of_runs(|_| true);
+        let open = self
+            .calls
+            .of_runs(|run| run.is_none_or(|run| !here.contains(&run)));
         self.record_interrupted(&open)?;
         self.record_closed(left)?;
-        self.seal()
+        self.seal()?;
+        // The lock must not be given up while a thread of ours still writes.
+        if let Some(thread) = self.compressing.take() {
+            drop(thread.join());
+        }
+        Ok(())
     }
 }
-
 
 /// An error with its causes, for people on the other side of the socket.
 fn describe(error: &CommitError) -> String {

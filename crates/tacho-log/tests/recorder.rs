@@ -8,14 +8,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tacho_event::{
-    Context, DigestKey, Event, EventType, IdSource, Options, Outcome, ParsedRecord, Stage, Unredacted,
+    Context, DigestKey, Event, EventType, IdSource, Options, Outcome, ParsedRecord, Stage,
+    Unredacted,
 };
 use tacho_log::key::SigningKey;
 use tacho_log::reader::Reader;
 use tacho_log::{
-    Clock, Connect, ConnectError, DataDir, Intake, Left, LogOptions, OpenLog, Patience, RecordError,
-    Recorder, RecorderOptions, RecorderThreads, ServeError, ServeOptions, Server, SystemClock, Ticket,
-    ask_status, ask_stop,
+    Clock as _, Connect, ConnectError, DataDir, Intake, Left, LogOptions, OpenLog, Patience,
+    RecordError, Recorder, RecorderOptions, RecorderThreads, ServeError, ServeOptions, Server,
+    SystemClock, Ticket, ask_status, ask_stop,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,7 +52,11 @@ impl Running {
         let listener = UnixListener::bind(dir.socket()).unwrap();
         let (stop, kill) = UnixStream::pair().unwrap();
         let server = Server::new(open, Intake::Socket(listener), stop, serve_options()).unwrap();
-        Self { dir, thread: std::thread::spawn(move || server.run()), kill }
+        Self {
+            dir,
+            thread: std::thread::spawn(move || server.run()),
+            kill,
+        }
     }
 
     fn stop(self) -> Left {
@@ -66,7 +71,9 @@ impl Running {
 
 fn records(dir: &DataDir) -> Vec<ParsedRecord> {
     let records = Reader::new(dir.log()).records_from(0);
-    records.map(|record| ParsedRecord::parse(&record.unwrap().1).unwrap()).collect()
+    records
+        .map(|record| ParsedRecord::parse(&record.unwrap().1).unwrap())
+        .collect()
 }
 
 struct ToSocket(PathBuf);
@@ -94,8 +101,16 @@ impl Source {
             clock: Arc::new(SystemClock),
         };
         let (recorder, threads) = Recorder::start(options, Box::new(ToSocket(socket))).unwrap();
-        let context = Arc::new(Context { session: Some(run), ..Context::none() });
-        Self { recorder, threads, ids: IdSource::new(entropy ^ 0xffff), context }
+        let context = Arc::new(Context {
+            session: Some(run),
+            ..Context::none()
+        });
+        Self {
+            recorder,
+            threads,
+            ids: IdSource::new(entropy ^ 0xffff),
+            context,
+        }
     }
 
     fn event(&mut self, stage: Stage) -> Event {
@@ -104,8 +119,14 @@ impl Source {
         let mut event = Event::new(id, now, EventType::ToolCall, Arc::clone(&self.context));
         event.stage = stage;
         event.tool = Some(Unredacted::from("delete_file"));
-        event.outcome = Some(if stage == Stage::Intent { Outcome::Pending } else { Outcome::Ok });
-        event.args = Some(Unredacted::new(bytes::Bytes::from_static(br#"{"path":"a"}"#)));
+        event.outcome = Some(if stage == Stage::Intent {
+            Outcome::Pending
+        } else {
+            Outcome::Ok
+        });
+        event.args = Some(Unredacted::new(bytes::Bytes::from_static(
+            br#"{"path":"a"}"#,
+        )));
         event
     }
 }
@@ -145,9 +166,15 @@ fn a_receipt_means_that_the_record_is_in_the_log() {
     assert_eq!(source.threads.close(PATIENCE), 0);
     let dir = server.dir.clone();
     assert_eq!(server.stop(), Left::Stopped);
-    let kinds: Vec<_> = records(&dir).into_iter().map(|record| record.kind).collect();
+    let kinds: Vec<_> = records(&dir)
+        .into_iter()
+        .map(|record| record.kind)
+        .collect();
     assert_eq!(kinds.len(), 202);
-    assert_eq!((kinds[0].as_str(), kinds[201].as_str()), ("log_opened", "log_closed"));
+    assert_eq!(
+        (kinds[0].as_str(), kinds[201].as_str()),
+        ("log_opened", "log_closed")
+    );
 }
 
 #[test]
@@ -165,7 +192,12 @@ fn many_in_flight_stay_in_order_and_share_syncs() {
     for ticket in tickets {
         durable(ticket);
     }
-    let on_disk: Vec<_> = server.records().into_iter().skip(1).map(|record| record.id).collect();
+    let on_disk: Vec<_> = server
+        .records()
+        .into_iter()
+        .skip(1)
+        .map(|record| record.id)
+        .collect();
     assert!(on_disk == ids, "{} records", on_disk.len());
     source.threads.close(PATIENCE);
     server.stop();
@@ -223,8 +255,11 @@ fn a_new_recorder_takes_over_and_nothing_is_lost_or_doubled() {
     let dir = server.dir.clone();
     server.stop();
     let records = records(&dir);
-    let mut seen: Vec<_> =
-        records.iter().filter(|r| r.stage.as_deref() == Some("intent")).map(|r| r.id.clone()).collect();
+    let mut seen: Vec<_> = records
+        .iter()
+        .filter(|r| r.stage.as_deref() == Some("intent"))
+        .map(|r| r.id.clone())
+        .collect();
     assert_eq!(seen, ids);
     seen.dedup();
     assert_eq!(seen.len(), 2_000);
@@ -238,17 +273,32 @@ fn without_a_recorder_events_are_refused_in_time_and_the_gap_is_recorded() {
     let event = source.event(Stage::Intent);
     let started = Instant::now();
     let refused = source.recorder.record(event, Patience::Wait).wait(None);
-    assert!(matches!(refused, Err(RecordError::Unavailable(_))), "{refused:?}");
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert!(
+        matches!(refused, Err(RecordError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
 
     let server = Running::start(root.path());
     let event = source.event(Stage::Single);
     until("the link", || {
         let event = source.event(Stage::Single);
-        source.recorder.record(event, Patience::Wait).wait(None).is_ok()
+        source
+            .recorder
+            .record(event, Patience::Wait)
+            .wait(None)
+            .is_ok()
     });
     durable(source.recorder.record(event, Patience::Wait));
-    let gap = server.records().into_iter().find(|record| record.kind == "gap").unwrap();
+    let gap = server
+        .records()
+        .into_iter()
+        .find(|record| record.kind == "gap")
+        .unwrap();
     assert!(gap.details.unwrap().get().starts_with(r#"{"lost":"#));
     source.threads.close(PATIENCE);
     server.stop();
@@ -268,7 +318,10 @@ fn the_status_counts_and_strangers_to_the_protocol_are_sent_away() {
     stranger.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut answer = Vec::new();
     std::io::Read::read_to_end(&mut stranger, &mut answer).unwrap();
-    assert!(String::from_utf8_lossy(&answer).contains("frame"), "{answer:?}");
+    assert!(
+        String::from_utf8_lossy(&answer).contains("frame"),
+        "{answer:?}"
+    );
     source.threads.close(PATIENCE);
     server.stop();
 }

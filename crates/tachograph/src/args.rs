@@ -29,7 +29,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// Data directory [default: $XDG_STATE_HOME/tachograph, else ~/.local/state/tachograph]
-    #[arg(long, global = true, env = "TACHO_DIR", value_name = "DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "TACHO_DIR",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
     pub(crate) dir: Option<PathBuf>,
 }
 
@@ -228,7 +234,11 @@ pub(crate) struct Demo {
 /// Reads the arguments; on `--help`, `--version` and mistakes prints and gives the exit code.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
-        let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        let exit = if error.use_stderr() {
+            Exit::Usage
+        } else {
+            Exit::Ok
+        };
         // A closed stdout or stderr is no reason to fail differently.
         drop(error.print());
         ExitCode::from(exit)

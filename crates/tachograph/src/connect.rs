@@ -14,6 +14,9 @@ use tacho_log::{Connect, ConnectError, DataDir};
 /// `sun_path` has 108 bytes, the last of them zero.
 const SOCKET_PATH_BYTES: usize = 107;
 
+/// `recorder.log` is begun anew past this size: it has a line for each start that failed.
+const RECORDER_LOG_BYTES: u64 = 1024 * 1024;
+
 /// A recorder that was started is not started again before this long.
 const START_AGAIN: Duration = Duration::from_secs(2);
 
@@ -21,39 +24,68 @@ const START_AGAIN: Duration = Duration::from_secs(2);
 pub(crate) struct OnDemand {
     dir: DataDir,
     program: PathBuf,
+    /// The one started last, until a connection shows that there is a recorder.
     started: Option<(Child, Instant)>,
+    /// Those started before, to be reaped when they end.
+    earlier: Vec<Child>,
 }
 
 impl OnDemand {
     pub(crate) const fn new(dir: DataDir, program: PathBuf) -> Self {
-        Self { dir, program, started: None }
+        Self {
+            dir,
+            program,
+            started: None,
+            earlier: Vec::new(),
+        }
     }
 
+    /// Starts a recorder, unless one was started just now. An error means that the one started just
+    /// now ended by itself, which the next would too.
     fn start(&mut self) -> Result<(), ConnectError> {
-        if let Some((child, at)) = &mut self.started {
+        self.reap();
+        if let Some((mut child, at)) = self.started.take() {
             match child.try_wait() {
                 Ok(Some(status)) if !status.success() => {
                     let why = last_line(&self.dir.recorder_log());
-                    self.started = None;
-                    return Err(ConnectError::Never(why.unwrap_or_else(|| {
-                        format!("the recorder ended with {status} as soon as it was started")
-                    })));
+                    let why =
+                        why.unwrap_or_else(|| format!("the recorder ended at once: {status}"));
+                    return Err(ConnectError::Never(why));
                 }
+                // It saw that another recorder has the log.
                 Ok(Some(_left)) => {}
-                Ok(None) | Err(_) if at.elapsed() < START_AGAIN => return Ok(()),
-                Ok(None) | Err(_) => {}
+                Ok(None) | Err(_) if at.elapsed() < START_AGAIN => {
+                    self.started = Some((child, at));
+                    return Ok(());
+                }
+                Ok(None) | Err(_) => self.earlier.push(child),
             }
         }
         let child = self.spawn().map_err(|error| {
-            ConnectError::Never(format!("cannot start a recorder ({}): {error}", self.program.display()))
+            let program = self.program.display();
+            ConnectError::Never(format!("cannot start a recorder ({program}): {error}"))
         })?;
         self.started = Some((child, Instant::now()));
         Ok(())
     }
 
+    fn reap(&mut self) {
+        self.earlier
+            .retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+
     fn spawn(&self) -> io::Result<Child> {
+        if std::fs::metadata(self.dir.recorder_log())
+            .is_ok_and(|log| log.len() > RECORDER_LOG_BYTES)
+        {
+            std::fs::remove_file(self.dir.recorder_log())?;
+        }
         let mut log = OpenOptions::new();
-        let log = log.create(true).append(true).mode(0o600).open(self.dir.recorder_log())?;
+        let log = log
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(self.dir.recorder_log())?;
         Command::new(&self.program)
             .arg("serve")
             .arg("--background")
@@ -70,12 +102,20 @@ impl OnDemand {
 impl Connect for OnDemand {
     fn connect(&mut self) -> Result<UnixStream, ConnectError> {
         match connect(&self.dir) {
-            Ok(stream) => Ok(stream),
+            Ok(stream) => {
+                // Whatever ends from now on was a recorder at work, and another is to be started.
+                self.earlier
+                    .extend(self.started.take().map(|(child, _)| child));
+                self.reap();
+                Ok(stream)
+            }
             Err(error) if is_absent(&error) => {
                 self.start()?;
                 Err(ConnectError::NotYet("the recorder is starting".to_owned()))
             }
-            Err(error) => Err(ConnectError::Never(format!("cannot reach the recorder: {error}"))),
+            Err(error) => Err(ConnectError::Never(format!(
+                "cannot reach the recorder: {error}"
+            ))),
         }
     }
 }
@@ -85,13 +125,18 @@ pub(crate) struct InProcess(pub(crate) Option<UnixStream>);
 
 impl Connect for InProcess {
     fn connect(&mut self) -> Result<UnixStream, ConnectError> {
-        self.0.take().ok_or_else(|| ConnectError::Never("the recorder in this process ended".to_owned()))
+        self.0
+            .take()
+            .ok_or_else(|| ConnectError::Never("the recorder in this process ended".to_owned()))
     }
 }
 
 /// Whether the error means that nobody listens, as opposed to that we may not ask.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused
+    )
 }
 
 /// Connects to a running recorder.
@@ -122,12 +167,22 @@ fn with_short_path<T>(dir: &DataDir, act: impl FnOnce(&Path) -> io::Result<T>) -
     }
     let root = File::open(dir.root())?;
     let name = socket.file_name().unwrap_or_default();
-    act(&Path::new("/proc/self/fd").join(root.as_raw_fd().to_string()).join(name))
+    act(&Path::new("/proc/self/fd")
+        .join(root.as_raw_fd().to_string())
+        .join(name))
 }
 
 /// The last line of a file, shortened: why the recorder gave up.
 pub(crate) fn last_line(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
-    let line = text.lines().rev().find(|line| line.starts_with("tacho: "))?;
-    Some(line.trim_start_matches("tacho: ").chars().take(500).collect())
+    let line = text
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("tacho: "))?;
+    Some(
+        line.trim_start_matches("tacho: ")
+            .chars()
+            .take(500)
+            .collect(),
+    )
 }

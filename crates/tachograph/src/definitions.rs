@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use tacho_event::{DigestKey, Engine, Options, Report};
 use tacho_log::DataDir;
 use tacho_log::disk::{Disk as _, RealDisk};
 use tacho_proxy::exchange::Definitions;
@@ -24,7 +25,13 @@ pub(crate) fn load(dir: &DataDir, server: &str) -> Definitions {
 pub(crate) fn store(dir: &DataDir, server: &str, tools: &Definitions) {
     let path = path(dir, server);
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let Ok(json) = serde_json::to_vec(tools) else { return };
+    // Names come from the server. One that holds what redaction would remove is not remembered.
+    let clean =
+        |(name, digest): (&String, &String)| is_clean(name).then(|| (name.clone(), digest.clone()));
+    let tools: Definitions = tools.iter().filter_map(clean).collect();
+    let Ok(json) = serde_json::to_vec(&tools) else {
+        return;
+    };
     let stored = (|| {
         RealDisk.make_dir(&dir.definitions())?;
         RealDisk.create(&temporary)?.write_at(&json, 0)?;
@@ -38,9 +45,27 @@ pub(crate) fn store(dir: &DataDir, server: &str, tools: &Definitions) {
 
 /// The name is the operator's, so it is made safe for a file and kept apart from others by a digest.
 fn path(dir: &DataDir, server: &str) -> PathBuf {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
-    let shown: String = server.chars().map(safe).take(64).collect();
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let shown: String = match is_clean(server) {
+        true => server.chars().map(safe).take(64).collect(),
+        false => "server".to_owned(),
+    };
     let digest = tacho_log::merkle::leaf_hash(server.as_bytes());
     let [a, b, c, d, ..] = *digest.as_bytes();
-    dir.definitions().join(format!("{shown}-{a:02x}{b:02x}{c:02x}{d:02x}.json"))
+    dir.definitions()
+        .join(format!("{shown}-{a:02x}{b:02x}{c:02x}{d:02x}.json"))
+}
+
+/// Whether redaction would leave the text as it is. The key does not matter: nothing is kept of it.
+fn is_clean(text: &str) -> bool {
+    let mut engine = Engine::new(&Options::default(), DigestKey::new([0; 32]));
+    let mut kept = String::new();
+    engine.text(text, &mut kept, &mut Report::default());
+    kept == text
 }

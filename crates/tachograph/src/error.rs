@@ -42,7 +42,11 @@ pub(crate) type Result<T, E = CliError> = std::result::Result<T, E>;
 
 impl CliError {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A failure with its causes in one sentence.

@@ -21,7 +21,10 @@ pub(crate) fn entropy<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     match getrandom::fill(&mut bytes) {
         Ok(()) => Ok(bytes),
-        Err(error) => Err(CliError::new(Exit::Unable, format!("no random numbers: {error}"))),
+        Err(error) => Err(CliError::new(
+            Exit::Unable,
+            format!("no random numbers: {error}"),
+        )),
     }
 }
 
@@ -30,15 +33,22 @@ pub(crate) fn entropy<const N: usize>() -> Result<[u8; N]> {
 pub(crate) fn load_or_create(dir: &DataDir, _lock: &WriterLock) -> Result<Keys> {
     let signing = load(&dir.signing_key(), "the signing key", || {
         let [a, b, c, d] = entropy()?;
-        let name = format!("tacho.local/{}-{a:02x}{b:02x}{c:02x}{d:02x}", crate::place::host());
+        let name = format!(
+            "tacho.local/{}-{a:02x}{b:02x}{c:02x}{d:02x}",
+            crate::place::host()
+        );
         let key = SigningKey::generate(&name, entropy()?);
-        let key = key.map_err(|error| CliError::from_error(Exit::Unable, "the log's name", &error))?;
+        let key =
+            key.map_err(|error| CliError::from_error(Exit::Unable, "the log's name", &error))?;
         Ok(key.encode().to_string())
     })?;
     let signing = SigningKey::parse(signing.trim_end())
         .map_err(|error| unusable(&dir.signing_key(), "the signing key", &error))?;
     let digest = load(&dir.digest_key(), "the digest key", || {
-        Ok(entropy::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(entropy::<32>()?
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     })?;
     let digest = DigestKey::from_hex(&digest)
         .map_err(|error| unusable(&dir.digest_key(), "the digest key", &error))?;
@@ -49,8 +59,12 @@ pub(crate) fn load_or_create(dir: &DataDir, _lock: &WriterLock) -> Result<Keys> 
 pub(crate) fn load_digest_key(dir: &DataDir) -> Result<DigestKey> {
     let path = dir.digest_key();
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        CliError::from_error(Exit::Unable, &format!("cannot read {}", path.display()), &error)
-            .hint("the key is made when the first recorder starts")
+        CliError::from_error(
+            Exit::Unable,
+            &format!("cannot read {}", path.display()),
+            &error,
+        )
+        .hint("the key is made when the first recorder starts")
     })?;
     DigestKey::from_hex(&text).map_err(|error| unusable(&path, "the digest key", &error))
 }
@@ -79,7 +93,8 @@ fn store(path: &Path, text: &str) -> io::Result<()> {
     file.write_at(format!("{text}\n").as_bytes(), 0)?;
     file.sync()?;
     RealDisk.rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), |parent| RealDisk.sync_dir(parent))
+    path.parent()
+        .map_or(Ok(()), |parent| RealDisk.sync_dir(parent))
 }
 
 fn unusable(path: &Path, what: &str, error: &dyn std::error::Error) -> CliError {

@@ -8,7 +8,10 @@ use tacho_log::{DataDir, LogDir};
 
 use crate::error::{CliError, Exit, Result};
 
-#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the environment is read"
+)]
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -18,14 +21,18 @@ pub(crate) fn data_path(dir: Option<&Path>) -> Result<PathBuf> {
     if let Some(dir) = dir {
         return Ok(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
     }
-    if let Some(state) = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+    if let Some(state) = variable("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
     {
         return Ok(state.join("tachograph"));
     }
     match variable("HOME") {
         Some(home) => Ok(PathBuf::from(home).join(".local/state/tachograph")),
-        None => Err(CliError::new(Exit::Usage, "no place for the log: HOME is not set")
-            .hint("give one with --dir DIR or TACHO_DIR")),
+        None => Err(
+            CliError::new(Exit::Usage, "no place for the log: HOME is not set")
+                .hint("give one with --dir DIR or TACHO_DIR"),
+        ),
     }
 }
 
@@ -48,9 +55,15 @@ pub(crate) fn readers_dir(dir: Option<&Path>) -> Result<LogDir> {
 /// The user that runs this process, as the operating system knows it.
 pub(crate) fn os_user() -> Actor {
     let uid = rustix::process::getuid().as_raw();
-    let name = std::fs::read_to_string("/etc/passwd").ok().and_then(|users| user_name(&users, uid));
+    let name = std::fs::read_to_string("/etc/passwd")
+        .ok()
+        .and_then(|users| user_name(&users, uid));
     let id = name.unwrap_or_else(|| format!("uid:{uid}"));
-    Actor { id: Unredacted::new(id), auth: Auth::OsUser, uid: Some(uid) }
+    Actor {
+        id: Unredacted::new(id),
+        auth: Auth::OsUser,
+        uid: Some(uid),
+    }
 }
 
 fn user_name(passwd: &str, uid: u32) -> Option<String> {
@@ -63,13 +76,26 @@ fn user_name(passwd: &str, uid: u32) -> Option<String> {
 
 /// The name of this machine, for the log's origin.
 pub(crate) fn host() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_ascii_lowercase();
     let name: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
         .take(63)
         .collect();
-    if name.is_empty() { "host".to_owned() } else { name }
+    if name.is_empty() {
+        "host".to_owned()
+    } else {
+        name
+    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,16 @@ const SHOWN_CHARS: usize = 2_000;
 /// One line in columns: time, type, who, what, outcome, duration.
 pub(crate) fn line(out: &Output, record: &ParsedRecord) -> String {
     let time = record.timestamp.get(11..23).unwrap_or(&record.timestamp);
-    let server = record.server.as_ref().and_then(|server| server["name"].as_str()).unwrap_or("");
-    let subject = record.tool.as_deref().or(record.method.as_deref()).unwrap_or("");
+    let server = record
+        .server
+        .as_ref()
+        .and_then(|server| server["name"].as_str())
+        .unwrap_or("");
+    let subject = record
+        .tool
+        .as_deref()
+        .or(record.method.as_deref())
+        .unwrap_or("");
     format!(
         "{:>7} {} {:16} {:12} {:28} {}{}",
         record.seq,
@@ -28,7 +36,9 @@ pub(crate) fn line(out: &Output, record: &ParsedRecord) -> String {
 
 /// The outcome in its colour; an intent is an arrow out.
 pub(crate) fn outcome(out: &Output, record: &ParsedRecord) -> String {
-    let Some(outcome) = record.outcome.as_deref() else { return String::new() };
+    let Some(outcome) = record.outcome.as_deref() else {
+        return String::new();
+    };
     if record.stage.as_deref() == Some("intent") {
         return out.paint(Colour::Dim, "…");
     }
@@ -41,7 +51,11 @@ pub(crate) fn outcome(out: &Output, record: &ParsedRecord) -> String {
     if let Some(error) = &record.error {
         let layer = error["layer"].as_str().unwrap_or("");
         let message = error["message"].as_str().unwrap_or("");
-        text.push_str(&format!(" ({}: {})", escape(&shorten(layer, 16)), escape(&shorten(message, 60))));
+        text.push_str(&format!(
+            " ({}: {})",
+            escape(&shorten(layer, 16)),
+            escape(&shorten(message, 60))
+        ));
     }
     text
 }
@@ -51,7 +65,10 @@ fn remarks(out: &Output, record: &ParsedRecord) -> String {
     if let Some(ms) = record.duration_ms {
         text.push_str(&out.paint(Colour::Dim, &format!("  {ms:.1} ms")));
     }
-    let removed = record.redaction.as_ref().and_then(|redaction| redaction["count"].as_u64());
+    let removed = record
+        .redaction
+        .as_ref()
+        .and_then(|redaction| redaction["count"].as_u64());
     if let Some(removed) = removed.filter(|removed| *removed > 0) {
         text.push_str(&out.paint(Colour::Yellow, &format!("  {removed} redacted")));
     }
@@ -60,8 +77,16 @@ fn remarks(out: &Output, record: &ParsedRecord) -> String {
 
 /// Members and their values, one a line, as far as they say something.
 pub(crate) fn members(record: &ParsedRecord) -> Vec<(&'static str, String)> {
-    let json = |value: &Option<Value>| value.as_ref().map(|value| shorten(&value.to_string(), SHOWN_CHARS));
-    let raw = |value: &Option<Box<RawValue>>| value.as_ref().map(|value| shorten(value.get(), SHOWN_CHARS));
+    let json = |value: &Option<Value>| {
+        value
+            .as_ref()
+            .map(|value| shorten(&value.to_string(), SHOWN_CHARS))
+    };
+    let raw = |value: &Option<Box<RawValue>>| {
+        value
+            .as_ref()
+            .map(|value| shorten(value.get(), SHOWN_CHARS))
+    };
     let members = [
         ("tool", record.tool.clone()),
         ("method", record.method.clone()),
@@ -74,12 +99,18 @@ pub(crate) fn members(record: &ParsedRecord) -> Vec<(&'static str, String)> {
         ("redaction", json(&record.redaction)),
         ("details", raw(&record.details)),
     ];
-    members.into_iter().filter_map(|(name, value)| Some((name, escape(&value?)))).collect()
+    members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, escape(&value?))))
+        .collect()
 }
 
 fn shorten(text: &str, chars: usize) -> String {
     if text.chars().count() <= chars {
         return text.to_owned();
     }
-    text.chars().take(chars.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(chars.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }

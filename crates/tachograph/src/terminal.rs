@@ -1,5 +1,4 @@
 //! The only code that prints. Log content is written by attackers: what goes to a terminal is escaped.
-#![expect(clippy::print_stderr, reason = "this is where messages for people go")]
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -15,12 +14,19 @@ impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let terminal = io::stdout().is_terminal();
         let colour = terminal && crate::place::variable("NO_COLOR").is_none();
-        Self { stdout: io::stdout().lock(), human: terminal && !json, colour }
+        Self {
+            stdout: io::stdout().lock(),
+            human: terminal && !json,
+            colour,
+        }
     }
 
     /// For commands whose answer is words in either case, unless JSON was asked for.
     pub(crate) fn words(json: bool) -> Self {
-        Self { human: !json, ..Self::new(json) }
+        Self {
+            human: !json,
+            ..Self::new(json)
+        }
     }
 
     pub(crate) const fn is_human(&self) -> bool {
@@ -64,7 +70,7 @@ pub(crate) enum Colour {
 
 /// A message for people, on stderr. A closed stderr is no reason to fail.
 pub(crate) fn message(text: &str) {
-    eprintln!("{text}");
+    drop(writeln!(io::stderr(), "{text}"));
 }
 
 /// Makes text from a log safe to show: no control characters, no invisible or direction-changing

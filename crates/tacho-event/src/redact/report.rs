@@ -1,5 +1,5 @@
 use crate::json::write_string;
-use crate::limits::{LISTED_RULES, LISTED_TRUNCATIONS};
+use crate::limits::{LISTED_PATH_BYTES, LISTED_RULES, LISTED_TRUNCATIONS};
 
 /// What redaction did to one event: member `redaction`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,8 +70,13 @@ impl Report {
         }
     }
 
-    pub(crate) fn truncate(&mut self, path: String, bytes: usize) {
+    pub(crate) fn truncate(&mut self, mut path: String, bytes: usize) {
         if self.truncated.len() < LISTED_TRUNCATIONS {
+            if path.len() > LISTED_PATH_BYTES {
+                let end = (0..=LISTED_PATH_BYTES).rev().find(|end| path.is_char_boundary(*end));
+                path.truncate(end.unwrap_or(0));
+                path.push('…');
+            }
             self.truncated.push((path, bytes));
         } else {
             self.truncated_more = self.truncated_more.saturating_add(1);

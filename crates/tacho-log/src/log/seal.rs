@@ -19,6 +19,11 @@ impl Log {
         if let Some(reason) = &self.broken {
             return Err(SealError::Broken(reason.clone()));
         }
+        if !self.lock.is_in_force() {
+            // Another writer may have another history of the same sizes; two of them must not be signed.
+            let reason = "the lock file was removed or replaced: there may be another writer";
+            return Err(SealError::Broken(reason.to_owned()));
+        }
         if let (Some(checkpoint), true) = (&self.checkpoint, self.unsealed.is_empty()) {
             return Ok(checkpoint.clone());
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tacho_event::{DigestKey, RunId};
 use thiserror::Error;
 
-use super::{Link, LinkState, RecordError, Shared, lock, wait};
+use super::{Link, LinkState, RecordError, Shared, lock, remaining, wait};
 use crate::limits::{GREETING_TIMEOUT, RECONNECT_TIMEOUT};
 use crate::protocol::{self, Frame};
 
@@ -17,6 +17,9 @@ use crate::protocol::{self, Frame};
 /// milliseconds, then seldom, because it may be gone for good.
 const RETRY_FIRST: Duration = Duration::from_millis(1);
 const RETRY_LAST: Duration = Duration::from_millis(500);
+
+/// After an error that the next attempt will meet as well, such as a log that is refused.
+const RETRY_NEVER: Duration = Duration::from_secs(5);
 
 /// Finds the recorder, or starts one. Called again and again while there is none.
 pub trait Connect: Send {
@@ -39,25 +42,55 @@ pub(super) fn run(shared: &Shared, run: RunId, mut connect: Box<dyn Connect>) {
     let mut resumed = false;
     let mut retry = RETRY_FIRST;
     loop {
-        let reached = connect.connect().and_then(|stream| greet(shared, stream, run, resumed));
+        if matches!(lock(&shared.link).state, LinkState::Closed) {
+            return;
+        }
+        let reached = connect
+            .connect()
+            .and_then(|stream| greet(shared, stream, run, resumed));
         match reached {
             Ok((stream, rest)) => {
                 resumed = true;
-                retry = RETRY_FIRST;
                 let ended = settle_until_broken(shared, &stream, rest);
-                if !set_down(shared, &ended) {
+                if !set_down(shared, &ended.reason) {
                     return;
                 }
+                // A recorder that acknowledged something was a good one, and the next is sought at once.
+                retry = if ended.acknowledged {
+                    RETRY_FIRST
+                } else {
+                    (retry * 2).min(RETRY_LAST)
+                };
+                pause(shared, retry);
             }
             Err(error) => {
                 if !still_down(shared, &error) {
                     return;
                 }
-                let link = lock(&shared.link);
-                drop(wait(&shared.link_changed, link, Some(retry)));
-                retry = (retry * 2).min(RETRY_LAST);
+                let never = matches!(error, ConnectError::Never(_));
+                retry = if never {
+                    RETRY_NEVER
+                } else {
+                    (retry * 2).min(RETRY_LAST)
+                };
+                pause(shared, retry);
+                if never {
+                    retry = RETRY_FIRST;
+                }
             }
         }
+    }
+}
+
+/// Waits before the next attempt, or until the session is over.
+fn pause(shared: &Shared, how_long: Duration) {
+    let deadline = Instant::now() + how_long;
+    let mut link = lock(&shared.link);
+    while !matches!(link.state, LinkState::Closed) {
+        let Some(left) = remaining(Some(deadline)) else {
+            return;
+        };
+        link = wait(&shared.link_changed, link, left);
     }
 }
 
@@ -71,20 +104,35 @@ fn greet(
 ) -> Result<(Arc<UnixStream>, Vec<u8>), ConnectError> {
     let not_yet = |error: std::io::Error| ConnectError::NotYet(format!("greeting: {error}"));
     let mut bytes = Vec::new();
-    Frame::Hello { version: protocol::VERSION, run, resumed }.encode(&mut bytes);
-    stream.set_read_timeout(Some(GREETING_TIMEOUT)).map_err(not_yet)?;
+    Frame::Hello {
+        version: protocol::VERSION,
+        run,
+        resumed,
+    }
+    .encode(&mut bytes);
+    stream
+        .set_read_timeout(Some(GREETING_TIMEOUT))
+        .map_err(not_yet)?;
     stream.write_all(&bytes).map_err(not_yet)?;
     bytes.clear();
     let (key, taken) = loop {
         match Frame::decode(&bytes) {
-            Ok(Some((Frame::Welcome { version: protocol::VERSION, digest_key, .. }, taken))) => {
+            Ok(Some((
+                Frame::Welcome {
+                    version: protocol::VERSION,
+                    digest_key,
+                    ..
+                },
+                taken,
+            ))) => {
                 break (DigestKey::new(digest_key), taken);
             }
             Ok(Some((Frame::Error { reason }, _))) => {
                 return Err(ConnectError::Never(reason.to_owned()));
             }
             Ok(Some(_)) | Err(_) => {
-                let version = "the recorder speaks another version; stop it with `tacho serve --stop`";
+                let version =
+                    "the recorder speaks another version; stop it with `tacho serve --stop`";
                 return Err(ConnectError::Never(version.to_owned()));
             }
             Ok(None) => {}
@@ -96,7 +144,12 @@ fn greet(
         }
         bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
     };
-    stream.set_read_timeout(None).map_err(not_yet)?;
+    stream
+        .set_read_timeout(Some(RECONNECT_TIMEOUT))
+        .map_err(not_yet)?;
+    stream
+        .set_write_timeout(Some(GREETING_TIMEOUT))
+        .map_err(not_yet)?;
     bytes.drain(..taken);
 
     let stream = Arc::new(stream);
@@ -106,8 +159,18 @@ fn greet(
     }
     let mut again = Vec::new();
     for flying in &link.in_flight {
-        let (id, stage, body) = (flying.record.id(), flying.record.stage(), flying.record.body());
-        Frame::Submit { number: flying.number, id, stage, body }.encode(&mut again);
+        let (id, stage, body) = (
+            flying.record.id(),
+            flying.record.stage(),
+            flying.record.body(),
+        );
+        Frame::Submit {
+            number: flying.number,
+            id,
+            stage,
+            body,
+        }
+        .encode(&mut again);
         if again.len() >= 64 * 1024 {
             stream.as_ref().write_all(&again).map_err(not_yet)?;
             again.clear();
@@ -122,32 +185,85 @@ fn greet(
     Ok((stream, bytes))
 }
 
-/// Reads acknowledgements until the connection ends; returns why it did.
-fn settle_until_broken(shared: &Shared, stream: &UnixStream, mut bytes: Vec<u8>) -> String {
-    let mut chunk = [0; 16 * 1024];
+/// How a connection ended.
+struct Ended {
+    reason: String,
+    /// Whether the recorder acknowledged anything over it.
+    acknowledged: bool,
+}
+
+/// Reads acknowledgements until the connection ends, or nothing comes although something is due.
+fn settle_until_broken(shared: &Shared, stream: &UnixStream, mut bytes: Vec<u8>) -> Ended {
+    let mut acknowledged = false;
+    let reason = read_acknowledgements(shared, stream, &mut bytes, &mut acknowledged);
+    Ended {
+        reason,
+        acknowledged,
+    }
+}
+
+fn read_acknowledgements(
+    shared: &Shared,
+    mut stream: &UnixStream,
+    bytes: &mut Vec<u8>,
+    acknowledged: &mut bool,
+) -> String {
+    let mut chunk = [0; 4 * 1024];
+    let mut waited_for = None;
     loop {
-        let mut taken = 0;
-        loop {
-            match Frame::decode(bytes.get(taken..).unwrap_or_default()) {
-                Ok(Some((frame, length))) => {
-                    taken += length;
-                    match frame {
-                        Frame::Ack { number } => acknowledge(shared, number),
-                        Frame::Nack { number, reason } => refuse(shared, number, reason),
-                        Frame::Error { reason } => return reason.to_owned(),
-                        _ => return "the recorder sent what only sources send".to_owned(),
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => return error.to_string(),
-            }
+        match settle(shared, bytes, acknowledged) {
+            Ok(taken) => drop(bytes.drain(..taken)),
+            Err(reason) => return reason,
         }
-        bytes.drain(..taken);
-        match (&*stream).read(&mut chunk) {
+        match stream.read(&mut chunk) {
             Ok(0) => return "the recorder ended".to_owned(),
-            Ok(read) => bytes.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+            Ok(read) => {
+                waited_for = None;
+                bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                // Silence is good when nothing is due; the same submission due twice over is a recorder
+                // that is stuck.
+                let due = lock(&shared.link)
+                    .in_flight
+                    .front()
+                    .map(|flying| flying.number);
+                if due.is_some() && due == waited_for {
+                    return "the recorder does not answer".to_owned();
+                }
+                waited_for = due;
+            }
             Err(error) => return format!("the recorder ended: {error}"),
+        }
+    }
+}
+
+/// Settles what the whole frames in `bytes` say; returns how many bytes they are.
+fn settle(shared: &Shared, bytes: &[u8], acknowledged: &mut bool) -> Result<usize, String> {
+    let mut taken = 0;
+    loop {
+        match Frame::decode(bytes.get(taken..).unwrap_or_default()) {
+            Ok(None) => return Ok(taken),
+            Ok(Some((frame, length))) => {
+                taken += length;
+                match frame {
+                    Frame::Ack { number } => {
+                        *acknowledged = true;
+                        acknowledge(shared, number);
+                    }
+                    Frame::Nack { number, reason } => refuse(shared, number, reason),
+                    Frame::Error { reason } => return Err(reason.to_owned()),
+                    Frame::Hello { .. }
+                    | Frame::Welcome { .. }
+                    | Frame::Submit { .. }
+                    | Frame::Bye
+                    | Frame::Status
+                    | Frame::StatusReply { .. }
+                    | Frame::Stop => return Err(format!("the recorder sent {frame:?}")),
+                }
+            }
+            Err(error) => return Err(error.to_string()),
         }
     }
 }
@@ -156,8 +272,13 @@ fn settle_until_broken(shared: &Shared, stream: &UnixStream, mut bytes: Vec<u8>)
 fn acknowledge(shared: &Shared, number: u64) {
     let mut wake = false;
     let mut link = lock(&shared.link);
-    while let Some(flying) = link.in_flight.pop_front_if(|flying| flying.number <= number) {
-        link.in_flight_bytes = link.in_flight_bytes.saturating_sub(flying.record.body().len());
+    while let Some(flying) = link
+        .in_flight
+        .pop_front_if(|flying| flying.number <= number)
+    {
+        link.in_flight_bytes = link
+            .in_flight_bytes
+            .saturating_sub(flying.record.body().len());
         wake |= shared.settlement.settle_quietly(&flying.ticket, Ok(()));
     }
     drop(link);
@@ -169,12 +290,21 @@ fn acknowledge(shared: &Shared, number: u64) {
 
 fn refuse(shared: &Shared, number: u64, reason: &str) {
     let mut link = lock(&shared.link);
-    let at = link.in_flight.iter().position(|flying| flying.number == number);
-    let Some(flying) = at.and_then(|at| link.in_flight.remove(at)) else { return };
-    link.in_flight_bytes = link.in_flight_bytes.saturating_sub(flying.record.body().len());
+    let at = link
+        .in_flight
+        .iter()
+        .position(|flying| flying.number == number);
+    let Some(flying) = at.and_then(|at| link.in_flight.remove(at)) else {
+        return;
+    };
+    link.in_flight_bytes = link
+        .in_flight_bytes
+        .saturating_sub(flying.record.body().len());
     drop(link);
     lock(&shared.lost).count += 1;
-    shared.settlement.settle(&flying.ticket, Err(RecordError::Refused(reason.to_owned())));
+    shared
+        .settlement
+        .settle(&flying.ticket, Err(RecordError::Refused(reason.to_owned())));
 }
 
 /// Takes the link down; `false` when the session is over.
@@ -188,7 +318,10 @@ fn set_down(shared: &Shared, reason: &str) -> bool {
         return false;
     }
     link.unsent.clear();
-    link.state = LinkState::Down { since: Instant::now(), reason: reason.to_owned() };
+    link.state = LinkState::Down {
+        since: Instant::now(),
+        reason: reason.to_owned(),
+    };
     drop(link);
     shared.link_changed.notify_all();
     true
@@ -223,7 +356,9 @@ fn fail_in_flight(shared: &Shared, link: &mut Link, reason: &str) {
     for flying in link.in_flight.drain(..) {
         // Its time is not kept, only that it was lost: the gap record has the count.
         lock(&shared.lost).count += 1;
-        shared.settlement.settle_quietly(&flying.ticket, Err(error.clone()));
+        shared
+            .settlement
+            .settle_quietly(&flying.ticket, Err(error.clone()));
     }
     shared.settlement.wake();
 }

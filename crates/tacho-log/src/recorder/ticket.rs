@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -52,6 +52,8 @@ impl Ticket {
         if !self.is_settled() {
             let settlement = &self.shared.settlement;
             self.state.awaited.store(true, Ordering::SeqCst);
+            // Pairs with the fence in `settle_quietly`: either we see the result or they see us wait.
+            fence(Ordering::SeqCst);
             let mut turn = lock(&settlement.turn);
             while !self.is_settled() {
                 let left = remaining(deadline).ok_or(RecordError::Deadline)?;
@@ -88,6 +90,11 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
+    /// What became of a submission, if that is known.
+    pub(super) fn result(ticket: &TicketState) -> Option<Result<(), RecordError>> {
+        ticket.result.get().cloned()
+    }
+
     /// Settles one ticket and wakes whoever waits for it.
     pub(super) fn settle(&self, ticket: &TicketState, result: Result<(), RecordError>) {
         if self.settle_quietly(ticket, result) {
@@ -101,7 +108,9 @@ impl Settlement {
         ticket: &TicketState,
         result: Result<(), RecordError>,
     ) -> bool {
-        ticket.result.set(result).is_ok() && ticket.awaited.load(Ordering::SeqCst)
+        let first = ticket.result.set(result).is_ok();
+        fence(Ordering::SeqCst);
+        first && ticket.awaited.load(Ordering::SeqCst)
     }
 
     /// Wakes everybody who waits. Taking the lock first means that nobody is between looking at the

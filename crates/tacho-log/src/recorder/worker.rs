@@ -2,15 +2,20 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tacho_event::limits::BODY_BYTES;
 use tacho_event::{
-    Context, Detail, Event, EventType, IdSource, Outcome, Record, Redactor, Severity, Timestamp, Unredacted,
+    Context, Detail, Event, EventType, IdSource, Outcome, Record, Redactor, Severity, Timestamp,
+    Unredacted,
 };
 
 use super::ticket::TicketState;
-use super::{InFlight, Link, LinkState, Lost, RecordError, RecorderOptions, Shared, WorkerState, lock, wait};
+use super::{
+    InFlight, Link, LinkState, Lost, RecordError, RecorderOptions, Shared, WorkerState, lock, wait,
+};
 use crate::limits::{IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS};
 use crate::protocol::Frame;
 
@@ -27,6 +32,7 @@ const WRITE_BYTES: usize = 64 * 1024;
 type Batch = VecDeque<(Event, Arc<TicketState>)>;
 
 pub(super) fn run(shared: &Shared, options: RecorderOptions) {
+    let _guard = Guard(shared);
     let mut ids = IdSource::new(options.entropy);
     let mut redactor = None;
     let mut batch = Batch::new();
@@ -39,14 +45,46 @@ pub(super) fn run(shared: &Shared, options: RecorderOptions) {
             continue;
         };
         if let Some(gap) = take_gap(shared, &options, &mut ids) {
-            batch.push_front((gap, Arc::default()));
+            batch.push_front(gap);
         }
         for (event, ticket) in batch.drain(..) {
             let timestamp = event.timestamp;
-            let record = redactor.redact(event).encode();
-            submit(shared, record, ticket, timestamp);
+            // A defect in redaction must cost one event, not the session.
+            let encoded = catch_unwind(AssertUnwindSafe(|| redactor.redact(event).encode()));
+            match encoded {
+                Ok(record) if record.body().len() <= BODY_BYTES => {
+                    submit(shared, record, ticket, timestamp);
+                }
+                Ok(_) | Err(_) => {
+                    let defect = "the event could not be made a record: a defect, please report it";
+                    lock(&shared.lost).add(timestamp);
+                    let refused = RecordError::Refused(defect.to_owned());
+                    shared.settlement.settle(&ticket, Err(refused));
+                }
+            }
         }
         write(&mut lock(&shared.link));
+    }
+}
+
+/// Without a worker nothing can be recorded any more: should it ever end by a panic, everybody who
+/// waits is told, instead of waiting for ever.
+struct Guard<'a>(&'a Shared);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        queue.closing = true;
+        queue.worker = WorkerState::Asleep;
+        queue.bytes = 0;
+        let left = std::mem::take(&mut queue.events);
+        drop(queue);
+        for (event, ticket) in left {
+            lock(&self.0.lost).add(event.timestamp);
+            let ended = RecordError::Unavailable("the recorder's worker ended".to_owned());
+            self.0.settlement.settle(&ticket, Err(ended));
+        }
+        self.0.room.notify_all();
     }
 }
 
@@ -57,9 +95,16 @@ fn take(shared: &Shared, batch: &mut Batch) -> bool {
     loop {
         if !queue.events.is_empty() {
             std::mem::swap(&mut queue.events, batch);
+            queue.bytes = 0;
             queue.worker = WorkerState::Busy;
             drop(queue);
             shared.room.notify_all();
+            return true;
+        }
+        if queue.closing && !queue.last_round {
+            // Once more with nothing in hand: if something was lost, its gap record is still due.
+            queue.last_round = true;
+            queue.worker = WorkerState::Busy;
             return true;
         }
         if queue.closing {
@@ -70,7 +115,11 @@ fn take(shared: &Shared, batch: &mut Batch) -> bool {
         }
         naps += 1;
         let asleep = naps > NAPS_BEFORE_SLEEP;
-        queue.worker = if asleep { WorkerState::Asleep } else { WorkerState::Napping };
+        queue.worker = if asleep {
+            WorkerState::Asleep
+        } else {
+            WorkerState::Napping
+        };
         queue = wait(&shared.work, queue, (!asleep).then_some(NAP));
     }
 }
@@ -89,45 +138,62 @@ fn greeted(shared: &Shared) -> Option<tacho_event::DigestKey> {
 
 /// Without a key nothing can be redacted, so nothing can be kept: the whole batch is refused.
 fn refuse(shared: &Shared, batch: &mut Batch) {
-    let error = lock(&shared.link).hope().err().unwrap_or(RecordError::Deadline);
+    let error = lock(&shared.link)
+        .hope()
+        .err()
+        .unwrap_or(RecordError::Deadline);
     for (event, ticket) in batch.drain(..) {
         lock(&shared.lost).add(event.timestamp);
         shared.settlement.settle(&ticket, Err(error.clone()));
     }
 }
 
-/// A `gap` event for everything lost so far, once there is a recorder to take it.
-fn take_gap(shared: &Shared, options: &RecorderOptions, ids: &mut IdSource) -> Option<Event> {
-    if lock(&shared.lost).count == 0 || !matches!(lock(&shared.link).state, LinkState::Up(_)) {
+/// A `gap` event for everything lost so far, once there is a recorder to take it. What it counts is
+/// held until the gap itself is settled: it counts again if that is lost too.
+fn take_gap(
+    shared: &Shared,
+    options: &RecorderOptions,
+    ids: &mut IdSource,
+) -> Option<(Event, Arc<TicketState>)> {
+    let up = matches!(lock(&shared.link).state, LinkState::Up(_));
+    let mut lost = lock(&shared.lost);
+    lost.settle_report();
+    if lost.count == 0 || lost.reported.is_some() || !up {
         return None;
     }
-    let lost = std::mem::take(&mut *lock(&shared.lost));
-    Some(gap(&lost, options, ids))
+    let counted = std::mem::take(&mut *lost);
+    let event = gap(&counted, options, ids);
+    let ticket = Arc::<TicketState>::default();
+    lost.reported = Some((Box::new(counted), Arc::clone(&ticket)));
+    Some((event, ticket))
 }
 
 fn gap(lost: &Lost, options: &RecorderOptions, ids: &mut IdSource) -> Event {
     let now = options.clock.now();
-    let context = Context { session: Some(options.run), ..Context::none() };
+    let context = Context {
+        session: Some(options.run),
+        ..Context::none()
+    };
     let mut gap = Event::new(ids.event(now), now, EventType::Gap, Arc::new(context));
     gap.severity = Severity::Critical;
     gap.outcome = Some(Outcome::Error);
-    gap.details.push(("lost", Detail::Int(i64::try_from(lost.count).unwrap_or(i64::MAX))));
+    gap.details.push((
+        "lost",
+        Detail::Int(i64::try_from(lost.count).unwrap_or(i64::MAX)),
+    ));
     for (name, time) in [("first", lost.first), ("last", lost.last)] {
         if let Some(time) = time {
-            gap.details.push((name, Detail::Text(Unredacted::new(time.to_string()))));
+            gap.details
+                .push((name, Detail::Text(Unredacted::new(time.to_string()))));
         }
     }
-    gap.details.push(("reason", Detail::Word("could not be recorded in time")));
+    gap.details
+        .push(("reason", Detail::Word("could not be recorded in time")));
     gap
 }
 
 /// Enters one record into what is in flight; waits when that is too much.
-fn submit(
-    shared: &Shared,
-    record: Record,
-    ticket: Arc<TicketState>,
-    timestamp: Timestamp,
-) {
+fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: Timestamp) {
     let mut link = lock(&shared.link);
     while link.in_flight.len() >= IN_FLIGHT_RECORDS || link.in_flight_bytes >= IN_FLIGHT_BYTES {
         if link.hope().is_err() {
@@ -147,10 +213,20 @@ fn submit(
     link.in_flight_bytes += record.body().len();
     if matches!(link.state, LinkState::Up(_)) {
         let (id, stage, body) = (record.id(), record.stage(), record.body());
-        Frame::Submit { number, id, stage, body }.encode(&mut link.unsent);
+        Frame::Submit {
+            number,
+            id,
+            stage,
+            body,
+        }
+        .encode(&mut link.unsent);
     }
     // While the link is down the one who reconnects submits it with the rest in flight.
-    link.in_flight.push_back(InFlight { number, record, ticket });
+    link.in_flight.push_back(InFlight {
+        number,
+        record,
+        ticket,
+    });
     if link.unsent.len() >= WRITE_BYTES {
         write(&mut link);
     }

@@ -33,7 +33,8 @@ pub fn ask_status(mut stream: UnixStream) -> Result<serde_json::Value, AskError>
     loop {
         match Frame::decode(&bytes) {
             Ok(Some((Frame::StatusReply { json }, _))) => {
-                return serde_json::from_slice(json).map_err(|error| AskError::Answer(error.to_string()));
+                return serde_json::from_slice(json)
+                    .map_err(|error| AskError::Answer(error.to_string()));
             }
             Ok(Some((other, _))) => return Err(AskError::Answer(format!("{other:?}"))),
             Err(error) => return Err(AskError::Answer(error.to_string())),

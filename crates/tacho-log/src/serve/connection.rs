@@ -25,8 +25,16 @@ pub(super) struct Connection {
 
 /// What a source asks for; the frames of the protocol that only it may send.
 pub(super) enum Request {
-    Hello { run: RunId, resumed: bool },
-    Submit { number: u64, id: EventId, stage: Stage, body: Vec<u8> },
+    Hello {
+        run: RunId,
+        resumed: bool,
+    },
+    Submit {
+        number: u64,
+        id: EventId,
+        stage: Stage,
+        body: Vec<u8>,
+    },
     Status,
     Stop,
 }
@@ -63,19 +71,23 @@ impl Connection {
     }
 
     pub(super) fn interest(&self) -> PollFlags {
-        if self.output.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }
+        if self.output.is_empty() {
+            PollFlags::IN
+        } else {
+            PollFlags::IN | PollFlags::OUT
+        }
     }
 
     /// Reads what is there, at most [`READ_BYTES`], so that the others get their turn.
-    pub(super) fn fill(&mut self) {
+    pub(super) fn fill(&mut self, chunk: &mut [u8]) {
         self.input.drain(..std::mem::take(&mut self.taken));
-        let mut chunk = [0; 64 * 1024];
         let mut read_bytes = 0;
         while read_bytes < READ_BYTES && !self.ended {
-            match self.stream.read(&mut chunk) {
+            match self.stream.read(chunk) {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
-                    self.input.extend_from_slice(chunk.get(..read).unwrap_or_default());
+                    self.input
+                        .extend_from_slice(chunk.get(..read).unwrap_or_default());
                     read_bytes += read;
                     if read < chunk.len() {
                         return;
@@ -111,13 +123,29 @@ impl Connection {
 
     fn allowed(&self, frame: &Frame<'_>) -> Result<Option<Request>, &'static str> {
         match (*frame, self.run) {
-            (Frame::Hello { version: VERSION, run, resumed }, None) => {
-                Ok(Some(Request::Hello { run, resumed }))
-            }
+            (
+                Frame::Hello {
+                    version: VERSION,
+                    run,
+                    resumed,
+                },
+                None,
+            ) => Ok(Some(Request::Hello { run, resumed })),
             (Frame::Hello { .. }, None) => Err("this recorder speaks version 1 of the protocol"),
-            (Frame::Submit { number, id, stage, body }, Some(_)) => {
-                Ok(Some(Request::Submit { number, id, stage, body: body.to_vec() }))
-            }
+            (
+                Frame::Submit {
+                    number,
+                    id,
+                    stage,
+                    body,
+                },
+                Some(_),
+            ) => Ok(Some(Request::Submit {
+                number,
+                id,
+                stage,
+                body: body.to_vec(),
+            })),
             (Frame::Bye, Some(_)) => Ok(None),
             (Frame::Status, None) => Ok(Some(Request::Status)),
             (Frame::Stop, None) => Ok(Some(Request::Stop)),
@@ -134,7 +162,12 @@ impl Connection {
     pub(super) fn welcome(&mut self, run: RunId, key: &DigestKey, origin: &str) {
         self.run = Some(run);
         let digest_key = *key.to_bytes();
-        Frame::Welcome { version: VERSION, digest_key, origin }.encode(&mut self.output);
+        Frame::Welcome {
+            version: VERSION,
+            digest_key,
+            origin,
+        }
+        .encode(&mut self.output);
         self.flush();
     }
 
@@ -158,7 +191,10 @@ impl Connection {
         }
         let mut sent = 0;
         while sent < self.output.len() && !self.ended {
-            match self.stream.write(self.output.get(sent..).unwrap_or_default()) {
+            match self
+                .stream
+                .write(self.output.get(sent..).unwrap_or_default())
+            {
                 Ok(0) => self.ended = true,
                 Ok(written) => sent += written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -187,9 +223,7 @@ pub(super) fn check_body(id: EventId, body: &[u8]) -> Result<(), &'static str> {
     let named = body
         .strip_prefix(b"{\"id\":\"")
         .and_then(|rest| rest.split_at_checked(36))
-        .filter(|(named, rest)| {
-            *named == id.to_string().as_bytes() && rest.starts_with(b"\",")
-        });
+        .filter(|(named, rest)| *named == id.to_string().as_bytes() && rest.starts_with(b"\","));
     if named.is_none() {
         return Err("the record does not begin with its id");
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::dir::{DataDir, LogDir, WriterLock};
-use crate::disk::{Disk as _, RealDisk};
+use crate::disk::{Disk as _, RealDisk, read_limited};
 use crate::key::SigningKey;
+use crate::limits::OPEN_CALLS_BYTES;
 use crate::log::{Log, LogOptions, OpenError, Recovered, SealError};
 use crate::open_calls::OpenCalls;
 
@@ -38,14 +39,22 @@ impl OpenLog {
         key: SigningKey,
         options: LogOptions,
     ) -> Result<Self, OpenLogError> {
-        let stored = std::fs::read(dir.log().open_calls()).ok();
+        let stored = read_limited(&RealDisk, &dir.log().open_calls(), OPEN_CALLS_BYTES).ok();
         let stored = stored.as_deref().and_then(OpenCalls::from_json);
         // Without the file every record has to be looked at.
         let (mut calls, visit_from) = stored.unwrap_or_default();
-        let options = LogOptions { visit_from, ..options };
+        let options = LogOptions {
+            visit_from,
+            ..options
+        };
         let mut visit = |seq: u64, record: &[u8]| calls.observe_record(seq, record);
         let (log, recovered) = Log::open(Arc::new(RealDisk), &dir, lock, key, options, &mut visit)?;
-        Ok(Self { log, dir, recovered, calls })
+        Ok(Self {
+            log,
+            dir,
+            recovered,
+            calls,
+        })
     }
 
     /// What opening found.

@@ -11,8 +11,8 @@ use tacho_event::{
 
 use super::{Left, ServeError, Server};
 use crate::dir::DataDir;
-use crate::limits::IN_FLIGHT_RECORDS;
-use crate::log::{CommitError, Recovered};
+use crate::limits::{IN_FLIGHT_RECORDS, READ_BACK_INTENTS, RETRY_INTERVAL};
+use crate::log::{AppendError, CommitError, Recovered};
 use crate::open_calls::OpenCall;
 use crate::reader::Reader;
 
@@ -25,7 +25,10 @@ const INTERRUPTED_BATCH: usize = 1_000;
 impl Server {
     pub(super) fn record_opened(&mut self, recovered: &Recovered) -> Result<(), ServeError> {
         let mut details = vec![
-            ("version", Detail::Text(Unredacted::from(self.options.version))),
+            (
+                "version",
+                Detail::Text(Unredacted::from(self.options.version)),
+            ),
             ("pid", Detail::Int(i64::from(std::process::id()))),
         ];
         if let Some(torn) = &recovered.torn {
@@ -62,66 +65,108 @@ impl Server {
             event.severity = Severity::Critical;
         }
         event.details = details;
-        self.append_own(event, now);
-        self.commit_own()
+        self.commit_own(vec![event]).map(drop)
     }
 
-    fn append_own(&mut self, event: Event, now: Timestamp) -> bool {
-        let record = self.redactor.redact(event).encode();
-        match self.log.append(record.body(), now) {
-            Ok(seq) => {
-                self.calls.observe(record.id(), record.stage(), seq, None);
-                true
+    /// Appends and commits events of our own; `false` when the disk did not take them.
+    fn commit_own(&mut self, events: Vec<Event>) -> Result<bool, ServeError> {
+        // What sources submitted must not share its fate with ours.
+        self.commit();
+        self.acknowledge_without_recording()?;
+        let now = self.options.clock.now();
+        let mut appended = Vec::new();
+        for event in events {
+            let record = self.redactor.redact(event).encode();
+            let mut seq = self.log.append(record.body(), now);
+            if let Err(AppendError::CommitFirst) = seq {
+                if !self.finish_own(&mut appended)? {
+                    return Ok(false);
+                }
+                seq = self.log.append(record.body(), now);
             }
-            Err(_full) => false,
+            match seq {
+                Ok(seq) => appended.push((record.id(), record.stage(), seq)),
+                Err(_full) => return Ok(false),
+            }
         }
+        self.finish_own(&mut appended)
     }
 
-    fn commit_own(&mut self) -> Result<(), ServeError> {
+    fn finish_own(
+        &mut self,
+        appended: &mut Vec<(EventId, Stage, u64)>,
+    ) -> Result<bool, ServeError> {
         match self.log.commit() {
-            Err(error @ CommitError::Fatal { .. }) => Err(ServeError::Commit(error)),
-            committed => {
-                self.note_commit(committed);
-                self.trouble = None;
-                Ok(())
+            Ok(()) => {
+                for (id, stage, seq) in appended.drain(..) {
+                    self.calls.observe(id, stage, seq, None);
+                }
+                self.note_commit(Ok(()));
+                Ok(true)
             }
+            Err(error @ CommitError::Fatal { .. }) => Err(ServeError::Commit(error)),
+            Err(error @ CommitError::Replaced { .. }) => {
+                // Said at the next turn of the loop: it must not be lost because we met it first.
+                self.trouble = Some(error);
+                Ok(false)
+            }
+            Err(CommitError::Write { .. }) => Ok(false),
         }
     }
 
-    /// An `interrupted` outcome for each of `open`, whose source is gone.
-    pub(super) fn record_interrupted(&mut self, open: &[(EventId, OpenCall)]) -> Result<(), ServeError> {
+    /// An `interrupted` outcome for each of `open`, whose source is gone. Those that the disk does not
+    /// take stay open, and are tried again.
+    pub(super) fn record_interrupted(
+        &mut self,
+        open: &[(EventId, OpenCall)],
+    ) -> Result<(), ServeError> {
         for part in open.chunks(INTERRUPTED_BATCH) {
             let mut intents = self.read_intents(part);
+            let mut events = Vec::with_capacity(part.len());
             for (id, call) in part {
                 let intent = intents.iter().position(|(seq, _)| *seq == call.seq);
                 let intent = intent.map(|at| intents.swap_remove(at).1);
                 let now = self.options.clock.now();
-                let event = interrupted(self.ids.event(now), now, *id, call, intent);
-                self.append_own(event, now);
+                events.push(interrupted(self.ids.event(now), now, *id, call, intent));
             }
-            self.commit_own()?;
+            if !self.commit_own(events)? {
+                self.orphans_until = Some(Instant::now() + RETRY_INTERVAL);
+                break;
+            }
         }
         Ok(())
     }
 
-    /// Reads intents back for what an `interrupted` record repeats; one that cannot be read is left
-    /// out, and its record says less.
+    /// Reads intents back for what an `interrupted` record repeats. Not all of very many: the others
+    /// wait meanwhile. One that cannot be read is left out, and its record says less.
     fn read_intents(&self, open: &[(EventId, OpenCall)]) -> Vec<(u64, ParsedRecord)> {
-        let (Some((_, first)), Some((_, last))) = (open.first(), open.last()) else {
-            return Vec::new();
+        let reader = Reader::new(self.dir.log());
+        let read = |seq: u64| {
+            let (_, record) = reader.records_from(seq).next()?.ok()?;
+            Some((seq, ParsedRecord::parse(&record).ok()?))
         };
-        let records = Reader::new(self.dir.log()).records_from(first.seq);
-        let wanted: HashSet<u64> = open.iter().map(|(_, call)| call.seq).collect();
-        records
-            .map_while(Result::ok)
-            .take_while(|(seq, _)| *seq <= last.seq)
-            .filter(|(seq, _)| wanted.contains(seq))
-            .filter_map(|(seq, record)| Some((seq, ParsedRecord::parse(&record).ok()?)))
-            .collect()
+        let newest = open.iter().rev().take(READ_BACK_INTENTS);
+        newest.filter_map(|(_, call)| read(call.seq)).collect()
+    }
+
+    /// Sources came back that will submit again what was not acknowledged.
+    pub(super) fn expect_resubmissions(&mut self) {
+        match &mut self.recent {
+            Some(recent) => recent.renew(),
+            None => {
+                // What is in the batch must be among the ids read back.
+                self.commit();
+                self.recent = Recent::read(&self.dir);
+            }
+        }
     }
 
     pub(super) fn status(&self) -> Vec<u8> {
-        let sources = self.connections.iter().filter(|one| one.run().is_some()).count();
+        let sources = self
+            .connections
+            .iter()
+            .filter(|one| one.run().is_some())
+            .count();
         serde_json::json!({
             "pid": std::process::id(),
             "version": self.options.version,
@@ -144,7 +189,10 @@ fn interrupted(
     call: &OpenCall,
     intent: Option<ParsedRecord>,
 ) -> Event {
-    let context = Context { session: call.run, ..Context::none() };
+    let context = Context {
+        session: call.run,
+        ..Context::none()
+    };
     let mut event = Event::new(id, now, EventType::Interrupted, Arc::new(context));
     event.stage = Stage::Outcome(intent_id);
     event.severity = Severity::Warning;
@@ -153,7 +201,9 @@ fn interrupted(
         event.call = intent.call.as_deref().and_then(CallId::parse);
         event.method = intent.method.map(Unredacted::new);
         event.tool = intent.tool.map(Unredacted::new);
-        event.details.push(("type", Detail::Text(Unredacted::new(intent.kind))));
+        event
+            .details
+            .push(("type", Detail::Text(Unredacted::new(intent.kind))));
     }
     event
 }
@@ -170,12 +220,25 @@ impl Recent {
     pub(super) fn read(dir: &DataDir) -> Option<Self> {
         let newest = u64::try_from(IN_FLIGHT_RECORDS).unwrap_or(u64::MAX);
         let records = Reader::new(dir.log()).last(newest).ok()?;
-        let ids = records.map_while(Result::ok).filter_map(|(_, record)| id_of(&record));
-        Some(Self { ids: ids.collect(), since: Instant::now() })
+        let ids = records
+            .map_while(Result::ok)
+            .filter_map(|(_, record)| id_of(&record));
+        Some(Self {
+            ids: ids.collect(),
+            since: Instant::now(),
+        })
     }
 
     pub(super) fn contains(&self, id: EventId) -> bool {
         self.ids.contains(&id)
+    }
+
+    pub(super) fn remove(&mut self, id: EventId) {
+        self.ids.remove(&id);
+    }
+
+    pub(super) fn renew(&mut self) {
+        self.since = Instant::now();
     }
 
     pub(super) fn add(&mut self, id: EventId) {

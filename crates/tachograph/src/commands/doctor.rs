@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tacho_log::{Connect, ConnectError, DataDir, ask_status};
+use tacho_log::{Connect as _, ConnectError, DataDir, ask_status};
 
 use crate::args::Json;
 use crate::connect::OnDemand;
@@ -30,10 +30,18 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
     let path = place::data_path(dir)?;
     let mut checks = Vec::new();
     match DataDir::create(&path) {
-        Err(error) => checks.push(Check { name: "data directory", ok: false, says: error.to_string() }),
+        Err(error) => checks.push(Check {
+            name: "data directory",
+            ok: false,
+            says: error.to_string(),
+        }),
         Ok(dir) => {
             let says = format!("{} is ours alone", path.display());
-            checks.push(Check { name: "data directory", ok: true, says });
+            checks.push(Check {
+                name: "data directory",
+                ok: true,
+                says,
+            });
             checks.push(space(&path));
             checks.push(recorder(dir)?);
         }
@@ -57,9 +65,16 @@ fn print(out: &mut Output, checks: &[Check]) -> std::io::Result<()> {
         return out.line(&json!({ "checks": checks }).to_string());
     }
     for check in checks {
-        let mark =
-            if check.ok { out.paint(Colour::Green, "ok  ") } else { out.paint(Colour::Red, "FAIL") };
-        out.line(&format!("{mark}  {:15} {}", check.name, escape(&check.says)))?;
+        let mark = if check.ok {
+            out.paint(Colour::Green, "ok  ")
+        } else {
+            out.paint(Colour::Red, "FAIL")
+        };
+        out.line(&format!(
+            "{mark}  {:15} {}",
+            check.name,
+            escape(&check.says)
+        ))?;
     }
     Ok(())
 }
@@ -70,9 +85,17 @@ fn space(path: &Path) -> Check {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
             let says = format!("{} MiB free", free / 1024 / 1024);
-            Check { name, ok: free >= SPACE_BYTES, says }
+            Check {
+                name,
+                ok: free >= SPACE_BYTES,
+                says,
+            }
         }
-        Err(error) => Check { name, ok: false, says: error.to_string() },
+        Err(error) => Check {
+            name,
+            ok: false,
+            says: error.to_string(),
+        },
     }
 }
 
@@ -90,15 +113,29 @@ fn recorder(dir: DataDir) -> Result<Check> {
                     Ok(status) => {
                         let records = status.get("records").and_then(serde_json::Value::as_u64);
                         let says = format!("answers; {} records", records.unwrap_or(0));
-                        Check { name, ok: true, says }
+                        Check {
+                            name,
+                            ok: true,
+                            says,
+                        }
                     }
-                    Err(error) => Check { name, ok: false, says: error.to_string() },
+                    Err(error) => Check {
+                        name,
+                        ok: false,
+                        says: error.to_string(),
+                    },
                 });
             }
             Err(ConnectError::NotYet(_)) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            Err(error) => return Ok(Check { name, ok: false, says: error.to_string() }),
+            Err(error) => {
+                return Ok(Check {
+                    name,
+                    ok: false,
+                    says: error.to_string(),
+                });
+            }
         }
     }
 }
@@ -106,7 +143,11 @@ fn recorder(dir: DataDir) -> Result<Check> {
 /// A clock before the day this was built would date every record wrongly.
 fn clock() -> Check {
     let now = tacho_log::Clock::now(&tacho_log::SystemClock);
-    Check { name: "clock", ok: now.day().as_str() >= "2026-11-20", says: now.to_string() }
+    Check {
+        name: "clock",
+        ok: now.day().as_str() >= "2026-11-20",
+        says: now.to_string(),
+    }
 }
 
 impl Check {

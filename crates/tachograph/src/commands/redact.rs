@@ -30,9 +30,13 @@ fn input(value: Option<String>) -> Result<String> {
         return Ok(value);
     }
     let mut text = String::new();
-    std::io::stdin().lock().take(INPUT_BYTES).read_to_string(&mut text).map_err(|error| {
-        CliError::from_error(Exit::Usage, "cannot read the value from stdin", &error)
-    })?;
+    std::io::stdin()
+        .lock()
+        .take(INPUT_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            CliError::from_error(Exit::Usage, "cannot read the value from stdin", &error)
+        })?;
     Ok(text)
 }
 
@@ -43,7 +47,12 @@ fn test(value: &str, as_json: bool) -> Result<ExitCode> {
     let mut redacted = Vec::new();
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(value).is_ok();
     let kept = if is_json {
-        engine.json(value.as_bytes(), &mut redacted, KEPT_JSON_BYTES.min(BODY_BYTES), &mut report)
+        engine.json(
+            value.as_bytes(),
+            &mut redacted,
+            KEPT_JSON_BYTES.min(BODY_BYTES),
+            &mut report,
+        )
     } else {
         let mut text = String::new();
         engine.text(value, &mut text, &mut report);
@@ -67,15 +76,26 @@ fn print(out: &mut Output, redacted: &str, kept: bool, report: &Report) -> std::
         out.line("(too large for a record: left out, its digest and length kept)")?;
     }
     for finding in report.findings() {
-        let path = if finding.path.is_empty() { "(whole value)" } else { &finding.path };
+        let path = if finding.path.is_empty() {
+            "(whole value)"
+        } else {
+            &finding.path
+        };
         let rule = out.paint(Colour::Yellow, finding.rule);
-        out.line(&format!("  {}  {}  by rule {rule}", escape(path), escape(&finding.placeholder)))?;
+        out.line(&format!(
+            "  {}  {}  by rule {rule}",
+            escape(path),
+            escape(&finding.placeholder)
+        ))?;
     }
     for (path, bytes) in report.truncated() {
         out.line(&format!("  {}  cut, {bytes} bytes long", escape(path)))?;
     }
     let removed = report.removed();
-    out.line(&out.paint(Colour::Bold, &format!("{removed} value{} removed", plural(removed))))
+    out.line(&out.paint(
+        Colour::Bold,
+        &format!("{removed} value{} removed", plural(removed)),
+    ))
 }
 
 const fn plural(count: u32) -> &'static str {
@@ -88,7 +108,11 @@ fn as_report(redacted: &str, kept: bool, is_json: bool, report: &Report) -> serd
         .iter()
         .map(|one| json!({"path": one.path, "rule": one.rule, "placeholder": one.placeholder}))
         .collect();
-    let shown = if is_json { serde_json::from_str(redacted).ok() } else { Some(json!(redacted)) };
+    let shown = if is_json {
+        serde_json::from_str(redacted).ok()
+    } else {
+        Some(json!(redacted))
+    };
     json!({"kept": kept, "redacted": shown.filter(|_| kept), "removed": report.removed(), "findings": findings})
 }
 
@@ -99,7 +123,10 @@ fn hash(dir: Option<&Path>, value: &str) -> Result<ExitCode> {
         .map_err(|error| CliError::from_error(Exit::Unable, "the data directory", &error))?;
     let key = keys::load_digest_key(&dir)?;
     let mut out = Output::new(false);
-    let options = Options { correlate: true, ..Options::default() };
+    let options = Options {
+        correlate: true,
+        ..Options::default()
+    };
     for placeholder in Engine::new(&options, key).placeholders(value) {
         super::printed(out.line(&placeholder))?;
     }

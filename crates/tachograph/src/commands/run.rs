@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tacho_event::{IdSource, Options};
 use tacho_log::{
-    Clock, Connect, DataDir, Intake, Left, LockError, Recorder, RecorderOptions, ServeError, Server,
-    SystemClock,
+    Clock as _, Connect, DataDir, Intake, Left, LockError, Recorder, RecorderOptions, ServeError,
+    Server, SystemClock,
 };
 use tacho_proxy::{Client, Mode, RunError, Session};
 
@@ -29,7 +29,11 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     let mut command = args.command.into_iter();
     let program = command.next().unwrap_or_default();
     let name = args.name.unwrap_or_else(|| {
-        Path::new(&program).file_name().unwrap_or(&program).to_string_lossy().into_owned()
+        Path::new(&program)
+            .file_name()
+            .unwrap_or(&program)
+            .to_string_lossy()
+            .into_owned()
     });
     let entropy = u64::from_le_bytes(keys::entropy()?);
     let run = IdSource::new(entropy).run(SystemClock.now());
@@ -38,8 +42,9 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
         let (connect, thread) = in_process(&dir).map_err(as_run_error)?;
         (Box::new(connect), Some(thread))
     } else {
-        let program = std::env::current_exe()
-            .map_err(|error| CliError::from_error(Exit::RunFailed, "the path of this program", &error))?;
+        let program = std::env::current_exe().map_err(|error| {
+            CliError::from_error(Exit::RunFailed, "the path of this program", &error)
+        })?;
         (Box::new(OnDemand::new(dir.clone(), program)), None)
     };
     let options = RecorderOptions {
@@ -66,7 +71,9 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
         run,
         mode: match args.mode {
             ModeArg::Strict => Mode::Strict,
-            ModeArg::Blocking => Mode::Blocking { deadline: Duration::from_millis(args.deadline_ms) },
+            ModeArg::Blocking => Mode::Blocking {
+                deadline: Duration::from_millis(args.deadline_ms),
+            },
             ModeArg::BestEffort => Mode::BestEffort,
         },
         call_timeout: args.call_timeout.map(Duration::from_secs),
@@ -74,20 +81,26 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
         clock: Arc::new(SystemClock),
         entropy: u64::from_le_bytes(keys::entropy()?),
         known: definitions::load(&dir, &name),
-        listed: Some(Box::new(move |tools| definitions::store(&dir, &name, tools))),
+        listed: Some(Box::new(move |tools| {
+            definitions::store(&dir, &name, tools);
+        })),
         client,
     };
     let ended = tacho_proxy::run(session);
 
     let lost = threads.close(CLOSE_PATIENCE);
     if lost > 0 {
-        terminal::message(&format!("tacho: {lost} events could not be recorded; no gap record says so"));
+        terminal::message(&format!(
+            "tacho: {lost} events could not be recorded; no gap record says so"
+        ));
     }
     if let Some(thread) = recorder_thread {
         finish_in_process(thread)?;
     }
     let ended = ended.map_err(|error| cannot_run(&error))?;
-    Ok(ExitCode::from(u8::try_from(ended.status.code()).unwrap_or(u8::MAX)))
+    Ok(ExitCode::from(
+        u8::try_from(ended.status.code()).unwrap_or(u8::MAX),
+    ))
 }
 
 type RecorderThread = (JoinHandle<Result<Left, ServeError>>, UnixStream);
@@ -98,14 +111,23 @@ fn in_process(dir: &DataDir) -> Result<(InProcess, RecorderThread)> {
     let lock = dir.lock().map_err(|error| {
         let held = matches!(error, LockError::Held { .. });
         let failed = CliError::from_error(Exit::RunFailed, "the writer's lock", &error);
-        if held { failed.hint("leave out --in-process to use that recorder, or give another --dir") } else { failed }
+        if held {
+            failed.hint("leave out --in-process to use that recorder, or give another --dir")
+        } else {
+            failed
+        }
     })?;
     let (open, digest_key) = serve::open(dir.clone(), lock)?;
     let (ours, theirs) = UnixStream::pair().map_err(wrong)?;
     // Kept open as long as the recorder lives: it ends with its source, not by a signal.
     let (stop, never) = UnixStream::pair().map_err(wrong)?;
-    let server = Server::new(open, Intake::Pair(theirs), stop, serve::options(digest_key)?)
-        .map_err(|error| CliError::from_error(Exit::RunFailed, "the recorder", &error))?;
+    let server = Server::new(
+        open,
+        Intake::Pair(theirs),
+        stop,
+        serve::options(digest_key)?,
+    )
+    .map_err(|error| CliError::from_error(Exit::RunFailed, "the recorder", &error))?;
     let thread = std::thread::Builder::new()
         .name("recorder".to_owned())
         .spawn(move || server.run())
@@ -116,8 +138,15 @@ fn in_process(dir: &DataDir) -> Result<(InProcess, RecorderThread)> {
 fn finish_in_process((thread, _never): RecorderThread) -> Result<()> {
     match thread.join() {
         Ok(Ok(_left)) => Ok(()),
-        Ok(Err(error)) => Err(CliError::from_error(Exit::RunFailed, "the recorder gave up", &error)),
-        Err(_panic) => Err(CliError::new(Exit::RunFailed, "the recorder ended unexpectedly")),
+        Ok(Err(error)) => Err(CliError::from_error(
+            Exit::RunFailed,
+            "the recorder gave up",
+            &error,
+        )),
+        Err(_panic) => Err(CliError::new(
+            Exit::RunFailed,
+            "the recorder ended unexpectedly",
+        )),
     }
 }
 

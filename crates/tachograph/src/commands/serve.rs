@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tacho_log::limits::RECONNECT_TIMEOUT;
 use tacho_log::{
     DataDir, Intake, LockError, LogOptions, OpenLog, ServeOptions, Server, SystemClock, WriterLock,
     ask_stop,
@@ -21,8 +22,8 @@ use crate::terminal;
 /// A recorder that a source started leaves after this long without one.
 const BACKGROUND_IDLE: Duration = Duration::from_secs(300);
 
-/// A leaving recorder seals and closes within this time; a new one waits for it.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+/// A leaving recorder, or a reader's look at the lock, may be in the way for this long.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
     if args.stop {
@@ -31,10 +32,12 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
     if args.background {
         // Out of the client's terminal and process group, so that its Ctrl-C does not end the record.
         // It fails only for a process that leads a group already, which then needs none of this.
-        drop(rustix::process::setsid());
+        let _in_own_session = rustix::process::setsid().is_ok();
     }
     let dir = place::writers_dir(dir)?;
-    let Some(lock) = take_lock(&dir, args.background)? else { return Ok(Exit::Ok.into()) };
+    let Some(lock) = take_lock(&dir, args.background)? else {
+        return Ok(Exit::Ok.into());
+    };
     let stop = stop_signals()?;
     let idle = match args.idle {
         Some(0) => None,
@@ -43,7 +46,11 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
     };
     let (open, digest_key) = open(dir.clone(), lock)?;
     let listener = connect::bind(&dir).map_err(|error| {
-        CliError::from_error(Exit::Unable, "cannot listen on the recorder's socket", &error)
+        CliError::from_error(
+            Exit::Unable,
+            "cannot listen on the recorder's socket",
+            &error,
+        )
     })?;
     let options = ServeOptions {
         leave_after: idle,
@@ -54,11 +61,16 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
     let server = Server::new(open, Intake::Socket(listener), stop, options).map_err(failed)?;
     if !args.background {
         let size = recovered.size;
-        terminal::message(&format!("tacho: recording into {} ({size} records)", dir.root().display()));
+        terminal::message(&format!(
+            "tacho: recording into {} ({size} records)",
+            dir.root().display()
+        ));
     }
     let left = server.run().map_err(failed)?;
     if !args.background {
-        terminal::message(&format!("tacho: the log is closed and sealed ({left:?})").to_lowercase());
+        terminal::message(
+            &format!("tacho: the log is closed and sealed ({left:?})").to_lowercase(),
+        );
     }
     Ok(Exit::Ok.into())
 }
@@ -86,21 +98,36 @@ pub(crate) fn open(dir: DataDir, lock: WriterLock) -> Result<(OpenLog, tacho_eve
 }
 
 /// The writer's lock. In the background, a lock that stays with another recorder means that this one
-/// is not needed.
+/// is not needed: that one is at work, or opening the log, or leaving, and then it is asked for again.
 fn take_lock(dir: &DataDir, background: bool) -> Result<Option<WriterLock>> {
-    let deadline = Instant::now() + LOCK_PATIENCE;
+    let patience = if background {
+        RECONNECT_TIMEOUT
+    } else {
+        LOCK_PATIENCE
+    };
+    let deadline = Instant::now() + patience;
     loop {
         match dir.lock() {
             Ok(lock) => return Ok(Some(lock)),
-            Err(LockError::Held { .. }) if background && connect::connect(dir).is_ok() => return Ok(None),
-            Err(LockError::Held { .. }) if background && Instant::now() < deadline => {
+            Err(LockError::Held { .. }) if background && connect::connect(dir).is_ok() => {
+                return Ok(None);
+            }
+            Err(LockError::Held { .. }) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(5));
             }
+            Err(LockError::Held { .. }) if background => return Ok(None),
             Err(error @ LockError::Held { .. }) => {
-                return Err(CliError::from_error(Exit::Unable, "a recorder is running already", &error)
-                    .hint("see: tacho status; end it with: tacho serve --stop"));
+                let failed =
+                    CliError::from_error(Exit::Unable, "a recorder is running already", &error);
+                return Err(failed.hint("see: tacho status; end it with: tacho serve --stop"));
             }
-            Err(error) => return Err(CliError::from_error(Exit::Unable, "the writer's lock", &error)),
+            Err(error) => {
+                return Err(CliError::from_error(
+                    Exit::Unable,
+                    "the writer's lock",
+                    &error,
+                ));
+            }
         }
     }
 }
@@ -128,7 +155,13 @@ fn stop(dir: Option<&Path>) -> Result<ExitCode> {
         Err(error) if connect::is_absent(&error) => {
             terminal::message("tacho: no recorder is running");
         }
-        Err(error) => return Err(CliError::from_error(Exit::Unable, "reaching the recorder", &error)),
+        Err(error) => {
+            return Err(CliError::from_error(
+                Exit::Unable,
+                "reaching the recorder",
+                &error,
+            ));
+        }
     }
     Ok(Exit::Ok.into())
 }

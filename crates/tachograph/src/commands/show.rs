@@ -23,21 +23,31 @@ pub(crate) fn run(dir: Option<&Path>, args: &Show) -> Result<ExitCode> {
     let reader = Reader::new(&place::readers_dir(dir)?);
     let id = match args.id.parse::<u64>() {
         Ok(seq) => id_of(&reader, seq)?,
-        Err(_not_a_number) => EventId::parse(&args.id).map(|id| id.to_string()).ok_or_else(|| {
-            CliError::new(Exit::Usage, format!("{:?} is neither an id nor a seq", args.id))
+        Err(_not_a_number) => EventId::parse(&args.id)
+            .map(|id| id.to_string())
+            .ok_or_else(|| {
+                CliError::new(
+                    Exit::Usage,
+                    format!("{:?} is neither an id nor a seq", args.id),
+                )
                 .hint("see both with: tacho tail --json")
-        })?,
+            })?,
     };
     let first = mentioning(&reader, &id)?;
     // A call's records bear its id; whoever asks by the id of one of them wants them all.
-    let call = first.iter().find(|(_, record)| record.id == id).and_then(|(_, record)| record.call.clone());
+    let call = first
+        .iter()
+        .find(|(_, record)| record.id == id)
+        .and_then(|(_, record)| record.call.clone());
     let records = match call {
         Some(call) if call != id => mentioning(&reader, &call)?,
         _ => first,
     };
     if records.is_empty() {
-        return Err(CliError::new(Exit::Failed, format!("no record has the id {id}"))
-            .hint("see the newest with: tacho tail"));
+        return Err(
+            CliError::new(Exit::Failed, format!("no record has the id {id}"))
+                .hint("see the newest with: tacho tail"),
+        );
     }
     let mut out = Output::new(args.json);
     super::printed(print(&mut out, &records))?;
@@ -49,7 +59,8 @@ fn id_of(reader: &Reader, seq: u64) -> Result<String> {
     let record = record.transpose().map_err(unreadable)?;
     let record = record.and_then(|(_, record)| ParsedRecord::parse(&record).ok());
     record.map(|record| record.id).ok_or_else(|| {
-        CliError::new(Exit::Failed, format!("there is no record {seq}")).hint("see the newest with: tacho tail")
+        CliError::new(Exit::Failed, format!("there is no record {seq}"))
+            .hint("see the newest with: tacho tail")
     })
 }
 
@@ -64,8 +75,14 @@ fn mentioning(reader: &Reader, id: &str) -> Result<Found> {
         if finder.find(&line).is_none() {
             continue;
         }
-        let Ok(record) = ParsedRecord::parse(&line) else { continue };
-        let members = [Some(&record.id), record.call.as_ref(), record.intent.as_ref()];
+        let Ok(record) = ParsedRecord::parse(&line) else {
+            continue;
+        };
+        let members = [
+            Some(&record.id),
+            record.call.as_ref(),
+            record.intent.as_ref(),
+        ];
         if members.into_iter().flatten().any(|member| member == id) {
             found.push((line, record));
         }
@@ -85,7 +102,11 @@ fn print(out: &mut Output, records: &Found) -> std::io::Result<()> {
         let title = format!("{} {}", escape(&record.kind), escape(stage));
         let title = out.paint(Colour::Bold, &title);
         let outcome = render::outcome(out, record);
-        out.line(&format!("{title}  seq {}  {}  {outcome}", record.seq, escape(&record.timestamp)))?;
+        out.line(&format!(
+            "{title}  seq {}  {}  {outcome}",
+            record.seq,
+            escape(&record.timestamp)
+        ))?;
         out.line(&format!("  {:10} {}", "id", escape(&record.id)))?;
         if let Some(ms) = record.duration_ms {
             out.line(&format!("  {:10} {ms:.3} ms", "duration"))?;
@@ -95,7 +116,9 @@ fn print(out: &mut Output, records: &Found) -> std::io::Result<()> {
         }
     }
     if records.len() >= SHOWN_RECORDS {
-        out.line(&format!("(only the first {SHOWN_RECORDS} records are shown)"))?;
+        out.line(&format!(
+            "(only the first {SHOWN_RECORDS} records are shown)"
+        ))?;
     }
     Ok(())
 }

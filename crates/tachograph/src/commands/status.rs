@@ -27,41 +27,74 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
         "sealed_records": sealed,
         "segment_bytes": bytes,
     });
-    super::printed(if out.is_human() { print(&mut out, &status) } else { out.line(&status.to_string()) })?;
+    super::printed(if out.is_human() {
+        print(&mut out, &status)
+    } else {
+        out.line(&status.to_string())
+    })?;
     Ok(Exit::Ok.into())
 }
 
 /// The running recorder's own words; `Null` when none runs.
 pub(crate) fn recorder(path: &Path) -> Result<Value> {
-    let Ok(dir) = DataDir::open(path) else { return Ok(Value::Null) };
+    let Ok(dir) = DataDir::open(path) else {
+        return Ok(Value::Null);
+    };
     match connect::connect(&dir) {
         Ok(stream) => ask_status(stream)
             .map_err(|error| CliError::from_error(Exit::Unable, "asking the recorder", &error)),
         Err(error) if connect::is_absent(&error) => Ok(Value::Null),
-        Err(error) => Err(CliError::from_error(Exit::Unable, "reaching the recorder", &error)),
+        Err(error) => Err(CliError::from_error(
+            Exit::Unable,
+            "reaching the recorder",
+            &error,
+        )),
     }
 }
 
 fn print(out: &mut Output, status: &Value) -> std::io::Result<()> {
     let text = |value: &Value| escape(value.as_str().unwrap_or("unknown"));
-    let number = |value: &Value| value.as_u64().map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    let number = |value: &Value| {
+        value
+            .as_u64()
+            .map_or_else(|| "unknown".to_owned(), |n| n.to_string())
+    };
     out.line(&format!("data directory  {}", text(&status["dir"])))?;
     let recorder = &status["recorder"];
     if recorder.is_null() {
-        let none = out.paint(Colour::Dim, "not running; tacho run starts one when it is needed");
+        let none = out.paint(
+            Colour::Dim,
+            "not running; tacho run starts one when it is needed",
+        );
         out.line(&format!("recorder        {none}"))?;
-        out.line(&format!("sealed          {} records", number(&status["sealed_records"])))?;
+        out.line(&format!(
+            "sealed          {} records",
+            number(&status["sealed_records"])
+        ))?;
     } else {
         let running = out.paint(Colour::Green, "running");
-        let (pid, up) = (number(&recorder["pid"]), number(&recorder["uptime_seconds"]));
+        let (pid, up) = (
+            number(&recorder["pid"]),
+            number(&recorder["uptime_seconds"]),
+        );
         out.line(&format!("recorder        {running}, pid {pid}, for {up} s"))?;
         out.line(&format!("log             {}", text(&recorder["origin"])))?;
         let (records, sealed) = (number(&recorder["records"]), number(&recorder["sealed"]));
-        out.line(&format!("records         {records}, of which {sealed} are sealed"))?;
-        let (sources, open) = (number(&recorder["sources"]), number(&recorder["open_calls"]));
-        out.line(&format!("sources         {sources} connected, {open} calls without an outcome"))?;
+        out.line(&format!(
+            "records         {records}, of which {sealed} are sealed"
+        ))?;
+        let (sources, open) = (
+            number(&recorder["sources"]),
+            number(&recorder["open_calls"]),
+        );
+        out.line(&format!(
+            "sources         {sources} connected, {open} calls without an outcome"
+        ))?;
     }
-    out.line(&format!("segments        {} bytes", number(&status["segment_bytes"])))
+    out.line(&format!(
+        "segments        {} bytes",
+        number(&status["segment_bytes"])
+    ))
 }
 
 /// What the newest checkpoint says it covers; unverified, `tacho verify` does that.
@@ -71,6 +104,10 @@ fn sealed_size(log: &LogDir) -> Option<u64> {
 }
 
 fn size_of(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum()
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
+    entries
+        .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
+        .sum()
 }

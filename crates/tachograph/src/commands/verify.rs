@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use tacho_log::key::VerifyingKey;
 use tacho_log::verify::{Finding, Report, Verdict, VerifyOptions, verify};
-use tacho_log::{DataDir, LogDir, LockError};
+use tacho_log::{DataDir, LogDir};
 
 use super::doctor::Check;
 use crate::args::Verify;
@@ -19,9 +19,20 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
         Some(key) => (given_key(key)?, false),
         None => (key_beside(&log)?, true),
     };
-    let known = args.checkpoint.as_deref().map(read_checkpoint).transpose()?;
+    let known = args
+        .checkpoint
+        .as_deref()
+        .map(read_checkpoint)
+        .transpose()?;
     let writer_running = has_writer(&place::data_path(dir)?);
-    let report = verify(&log, &key, &VerifyOptions { known, writer_running });
+    let report = verify(
+        &log,
+        &key,
+        &VerifyOptions {
+            known,
+            writer_running,
+        },
+    );
     let mut out = Output::words(args.json);
     super::printed(if out.is_human() {
         print(&mut out, &report, own_key)
@@ -35,31 +46,47 @@ fn given_key(given: &str) -> Result<VerifyingKey> {
     // A key never looks like a path that exists: it has a + and is long.
     let text = std::fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
     VerifyingKey::parse(text.trim_end()).map_err(|error| {
-        CliError::from_error(Exit::Usage, "--key is neither a verifier key nor a file with one", &error)
-            .hint("it looks like NAME+HEX+BASE64; the log's owner finds it in log/vkey")
+        CliError::from_error(
+            Exit::Usage,
+            "--key is neither a verifier key nor a file with one",
+            &error,
+        )
+        .hint("it looks like NAME+HEX+BASE64; the log's owner finds it in log/vkey")
     })
 }
 
 fn key_beside(log: &LogDir) -> Result<VerifyingKey> {
     let path = log.vkey();
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        CliError::from_error(Exit::Incomplete, &format!("cannot read {}", path.display()), &error)
-            .hint("give the key of the log's owner with --key")
+        CliError::from_error(
+            Exit::Incomplete,
+            &format!("cannot read {}", path.display()),
+            &error,
+        )
+        .hint("give the key of the log's owner with --key")
     })?;
     VerifyingKey::parse(text.trim_end()).map_err(|error| {
-        CliError::from_error(Exit::Failed, &format!("{} is not a key", path.display()), &error)
+        CliError::from_error(
+            Exit::Failed,
+            &format!("{} is not a key", path.display()),
+            &error,
+        )
     })
 }
 
 fn read_checkpoint(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
-        CliError::from_error(Exit::Usage, &format!("cannot read {}", path.display()), &error)
+        CliError::from_error(
+            Exit::Usage,
+            &format!("cannot read {}", path.display()),
+            &error,
+        )
     })
 }
 
 /// Whether somebody holds the writer's lock. A copy of a log has none.
 fn has_writer(path: &Path) -> bool {
-    DataDir::open(path).is_ok_and(|dir| matches!(dir.lock(), Err(LockError::Held { .. })))
+    DataDir::open(path).is_ok_and(|dir| dir.has_writer())
 }
 
 fn print(out: &mut Output, report: &Report, own_key: bool) -> std::io::Result<()> {
@@ -83,7 +110,10 @@ fn print(out: &mut Output, report: &Report, own_key: bool) -> std::io::Result<()
     ))?;
     out.line(&format!("log {}", escape(&report.origin)))?;
     if own_key {
-        out.line(&format!("key {} (from beside the log; compare it)", escape(&report.key)))?;
+        out.line(&format!(
+            "key {} (from beside the log; compare it)",
+            escape(&report.key)
+        ))?;
     }
     Ok(())
 }
@@ -95,7 +125,11 @@ fn print_finding(out: &mut Output, finding: &Finding) -> std::io::Result<()> {
         (None, Some(file)) => format!("{}: ", escape(file)),
         (None, None) => String::new(),
     };
-    let colour = if finding.verdict == Verdict::Tampered { Colour::Red } else { Colour::Yellow };
+    let colour = if finding.verdict == Verdict::Tampered {
+        Colour::Red
+    } else {
+        Colour::Yellow
+    };
     out.line(&out.paint(colour, &format!("{place}{}", escape(&finding.what))))
 }
 
@@ -109,7 +143,10 @@ pub(super) fn check(log: &LogDir) -> Check {
         Ok(key) => key,
         Err(error) => return Check::new(name, false, error.to_string()),
     };
-    let options = VerifyOptions { known: None, writer_running: true };
+    let options = VerifyOptions {
+        known: None,
+        writer_running: true,
+    };
     let report = verify(log, &key, &options);
     match report.findings.first() {
         None => Check::new(name, true, format!("{} records verified", report.records)),

@@ -11,21 +11,38 @@ pub(super) fn work(server: Command) -> io::Result<Vec<String>> {
     // Made up, and put together here so that nobody mistakes it for a leaked one.
     let token = format!("ghp_{}", "0123456789abcdefghijklmnopqrstuvwxyz");
     let jobs = [
-        ("write_file", json!({"path": "notes.txt", "content": "quarterly numbers"})),
+        (
+            "write_file",
+            json!({"path": "notes.txt", "content": "quarterly numbers"}),
+        ),
         ("read_file", json!({"path": "notes.txt"})),
         ("list_files", json!({})),
         ("delete_file", json!({"path": "notes.txt"})),
         ("read_file", json!({"path": "notes.txt"})),
-        ("send_report", json!({"to": "ann@example.com", "token": token, "body": "done"})),
+        (
+            "send_report",
+            json!({"to": "ann@example.com", "token": token, "body": "done"}),
+        ),
     ];
     let mut steps = Vec::new();
     for (tool, arguments) in jobs {
         let answer = agent.call(tool, &arguments)?;
-        let failed = answer["result"]["isError"] == json!(true) || answer.get("error").is_some();
-        let words = answer["result"]["content"][0]["text"].as_str().unwrap_or("");
-        let words: String = words.lines().next().unwrap_or("").chars().take(60).collect();
+        let failed = answer.pointer("/result/isError") == Some(&Value::Bool(true))
+            || answer.get("error").is_some();
+        let words = answer.pointer("/result/content/0/text");
+        let words = words.and_then(Value::as_str).unwrap_or("");
+        let words: String = words
+            .lines()
+            .next()
+            .unwrap_or("")
+            .chars()
+            .take(60)
+            .collect();
         let mark = if failed { "failed: " } else { "" };
-        steps.push(format!("{tool} → {mark}{}", crate::terminal::escape(&words)));
+        steps.push(format!(
+            "{tool} → {mark}{}",
+            crate::terminal::escape(&words)
+        ));
     }
     agent.leave()?;
     Ok(steps)
@@ -34,7 +51,10 @@ pub(super) fn work(server: Command) -> io::Result<Vec<String>> {
 /// Asks for something slow and is killed, recorder's source and all, before the answer.
 pub(super) fn die_in_mid_call(server: Command) -> io::Result<()> {
     let mut agent = Agent::connect(server)?;
-    agent.send("tools/call", &json!({"name": "slow", "arguments": {"ms": 30_000}}))?;
+    agent.send(
+        "tools/call",
+        &json!({"name": "slow", "arguments": {"ms": 30_000}}),
+    )?;
     // An answered request behind it shows that the slow one is recorded and on its way.
     agent.request("tools/list", &json!({}))?;
     agent.server.kill()?;
@@ -54,7 +74,12 @@ impl Agent {
         let closed = || io::Error::other("the server's pipes are not there");
         let to_server = server.stdin.take().ok_or_else(closed)?;
         let from_server = BufReader::new(server.stdout.take().ok_or_else(closed)?);
-        let mut agent = Self { server, to_server, from_server, next_id: 1 };
+        let mut agent = Self {
+            server,
+            to_server,
+            from_server,
+            next_id: 1,
+        };
         let client = json!({"name": "demo-agent", "version": env!("CARGO_PKG_VERSION")});
         let params =
             json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
@@ -73,10 +98,12 @@ impl Agent {
         loop {
             let mut line = String::new();
             if self.from_server.read_line(&mut line)? == 0 {
-                return Err(io::Error::other(format!("the server ended before it answered {method}")));
+                return Err(io::Error::other(format!(
+                    "the server ended before it answered {method}"
+                )));
             }
             let message: Value = serde_json::from_str(&line)?;
-            if message["id"] == json!(id) {
+            if message.get("id") == Some(&json!(id)) {
                 return Ok(message);
             }
         }
@@ -94,7 +121,11 @@ impl Agent {
     }
 
     fn leave(self) -> io::Result<()> {
-        let Self { mut server, to_server, .. } = self;
+        let Self {
+            mut server,
+            to_server,
+            ..
+        } = self;
         drop(to_server);
         server.wait().map(drop)
     }
