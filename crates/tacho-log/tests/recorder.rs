@@ -45,13 +45,17 @@ struct Running {
 
 impl Running {
     fn start(path: &Path) -> Self {
+        Self::start_with(path, serve_options())
+    }
+
+    fn start_with(path: &Path, options: ServeOptions) -> Self {
         let dir = DataDir::create(path).unwrap();
         let lock = dir.lock().unwrap();
         let open = OpenLog::open(dir.clone(), lock, signing_key(), LogOptions::default()).unwrap();
         drop(std::fs::remove_file(dir.socket()));
         let listener = UnixListener::bind(dir.socket()).unwrap();
         let (stop, kill) = UnixStream::pair().unwrap();
-        let server = Server::new(open, Intake::Socket(listener), stop, serve_options()).unwrap();
+        let server = Server::new(open, Intake::Socket(listener), stop, options).unwrap();
         Self {
             dir,
             thread: std::thread::spawn(move || server.run()),
@@ -322,6 +326,77 @@ fn the_status_counts_and_strangers_to_the_protocol_are_sent_away() {
         String::from_utf8_lossy(&answer).contains("frame"),
         "{answer:?}"
     );
+    source.threads.close(PATIENCE);
+    server.stop();
+}
+
+#[test]
+fn an_orderly_stop_leaves_the_calls_of_living_sources_to_the_next_recorder() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Running::start(root.path());
+    let mut source = Source::start(server.dir.socket(), 7);
+    let intent = source.event(Stage::Intent);
+    let id = intent.id;
+    durable(source.recorder.record(intent, Patience::Wait));
+    server.stop();
+    let server = Running::start(root.path());
+    let outcome = source.event(Stage::Outcome(id));
+    durable(source.recorder.record(outcome, Patience::Wait));
+    assert!(
+        server
+            .records()
+            .iter()
+            .all(|record| record.kind != "interrupted")
+    );
+    source.threads.close(PATIENCE);
+    server.stop();
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_is_tried_again_and_recording_goes_on() {
+    let root = tempfile::tempdir().unwrap();
+    let options = || ServeOptions {
+        checkpoint_interval: Duration::from_millis(50),
+        ..serve_options()
+    };
+    let server = Running::start_with(root.path(), options());
+    let sealed = |server: &Running| {
+        ask_status(UnixStream::connect(server.dir.socket()).unwrap()).unwrap()["sealed"].as_u64()
+    };
+    let before = sealed(&server);
+    // Something that no rename can replace stands where the next checkpoint is written.
+    let in_the_way = server.dir.log().checkpoint().with_extension("tmp");
+    std::fs::create_dir_all(in_the_way.join("x")).unwrap();
+    let mut source = Source::start(server.dir.socket(), 8);
+    for _ in 0..3 {
+        let event = source.event(Stage::Single);
+        durable(source.recorder.record(event, Patience::Wait));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(sealed(&server), before);
+    std::fs::remove_dir_all(in_the_way).unwrap();
+    until("a checkpoint", || sealed(&server) > before);
+    source.threads.close(PATIENCE);
+    server.stop();
+}
+
+#[test]
+fn without_its_lock_file_a_recorder_stops_rather_than_write_beside_another() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Running::start(root.path());
+    let mut source = Source::start(server.dir.socket(), 9);
+    let event = source.event(Stage::Single);
+    durable(source.recorder.record(event, Patience::Wait));
+    std::fs::remove_file(server.dir.lock_path()).unwrap();
+    let event = source.event(Stage::Single);
+    let ticket = source.recorder.record(event, Patience::Wait);
+    assert!(matches!(
+        server.thread.join().unwrap(),
+        Err(ServeError::Commit(_))
+    ));
+    // Nobody was told anything about the record, so the next recorder takes it.
+    let server = Running::start(root.path());
+    durable(ticket);
     source.threads.close(PATIENCE);
     server.stop();
 }
