@@ -78,7 +78,12 @@ impl DigestKey {
 
     /// The form of a digest in a record: `hmac-sha256:KEYID:HEX`.
     pub fn label(&self, digest: &KeyedDigest) -> String {
-        format!("hmac-sha256:{}:{}", self.id, hex(&digest.0))
+        let mut label = String::with_capacity(85);
+        label.push_str("hmac-sha256:");
+        label.push_str(&self.id);
+        label.push(':');
+        push_hex(&mut label, &digest.0);
+        label
     }
 }
 
@@ -99,16 +104,19 @@ impl KeyedDigest {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
+fn hex(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        if write!(out, "{byte:02x}").is_err() {
-            break;
-        }
-    }
+    push_hex(&mut out, bytes);
     out
+}
+
+/// Once or twice for each record, so without the formatting machinery.
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    for byte in bytes {
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
+    }
 }
 
 #[cfg(test)]

@@ -28,9 +28,13 @@ macro_rules! id {
                     .flatten()
             }
 
+            /// The hyphenated form, without allocating.
+            pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
+                self.0.as_hyphenated().encode_lower(buffer)
+            }
+
             pub(crate) fn write(self, out: &mut Vec<u8>) {
-                let mut buffer = [0; 36];
-                out.extend_from_slice(self.0.as_hyphenated().encode_lower(&mut buffer).as_bytes());
+                out.extend_from_slice(self.encode(&mut [0; 36]).as_bytes());
             }
         }
 

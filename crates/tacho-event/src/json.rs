@@ -8,6 +8,21 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a number, without the formatting machinery.
+pub(crate) fn write_integer(out: &mut Vec<u8>, mut value: usize) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + u8::try_from(value % 10).unwrap_or(0));
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
 /// Appends `text` escaped as the inside of a JSON string. U+2028 and U+2029 are escaped as well, so
 /// that a record is one line for every reader that counts lines its own way; so is U+007F.
 pub fn escape_into(out: &mut Vec<u8>, text: &str) {
@@ -72,6 +87,15 @@ mod tests {
             write_string(&mut out, &text);
             prop_assert!(out.iter().all(|byte| *byte >= 0x20));
             prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn integers_are_written_in_full() {
+        for value in [0, 7, 10, 99, 100, 65_535, usize::MAX] {
+            let mut out = vec![b'x'];
+            write_integer(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("x{value}"));
         }
     }
 

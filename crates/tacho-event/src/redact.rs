@@ -27,7 +27,7 @@ pub use report::{Finding, Report};
 pub use stream::Stream;
 
 use crate::event::{Context, Detail, Event, Failure, Party, RawJson};
-use crate::json::write_string;
+use crate::json::{write_integer, write_string};
 use crate::limits::{ERROR_MESSAGE_CHARS, KEPT_JSON_BYTES, NAME_BYTES};
 use crate::{DigestKey, EventId, Stage, Unredacted};
 
@@ -62,6 +62,8 @@ pub struct Redactor {
     keep_result: bool,
     /// The last context seen and its members: it is the same for many events in a row.
     context: Option<(Arc<Context>, Vec<u8>, Report)>,
+    /// For names on their way into the record, so that none of them allocates.
+    scratch: String,
 }
 
 impl Redactor {
@@ -73,6 +75,7 @@ impl Redactor {
             keep_args: options.keep_args,
             keep_result: options.keep_result,
             context: None,
+            scratch: String::new(),
         }
     }
 
@@ -84,7 +87,7 @@ impl Redactor {
         self.context(&event.context, &mut head, &mut report);
         self.message(&event, &mut head, &mut report);
 
-        let mut digests = Vec::new();
+        let mut digests = Vec::with_capacity(256);
         let args = self.body(
             "args",
             event.args.as_ref(),
@@ -231,7 +234,7 @@ impl Redactor {
             ("tool", &event.tool),
         ] {
             if let Some(value) = value {
-                out.extend_from_slice(format!(",\"{member}\":").as_bytes());
+                key(out, member);
                 self.name(value, out, report);
             }
         }
@@ -240,8 +243,17 @@ impl Redactor {
             write_string(out, &format!("sha256:{digest}"));
         }
         if let Some(duration) = event.duration {
-            let ms = duration.as_secs_f64() * 1_000.0;
-            out.extend_from_slice(format!(",\"duration_ms\":{ms:.3}").as_bytes());
+            let micros = duration.as_nanos().saturating_add(500) / 1_000;
+            let micros = usize::try_from(micros).unwrap_or(usize::MAX);
+            key(out, "duration_ms");
+            write_integer(out, micros / 1_000);
+            let fraction = micros % 1_000;
+            out.extend_from_slice(match fraction {
+                0..10 => b".00",
+                10..100 => b".0",
+                _ => b".",
+            });
+            write_integer(out, fraction);
         }
     }
 
@@ -260,9 +272,10 @@ impl Redactor {
             digests.push(b',');
         }
         let label = self.key.label(&self.key.digest(member, raw));
-        digests.extend_from_slice(
-            format!("\"{member}\":\"{label}\",\"{member}_bytes\":{}", raw.len()).as_bytes(),
-        );
+        for part in ["\"", member, "\":\"", &label, "\",\"", member, "_bytes\":"] {
+            digests.extend_from_slice(part.as_bytes());
+        }
+        write_integer(digests, raw.len());
         keep.then(|| self.kept(raw, KEPT_JSON_BYTES, report))
     }
 
@@ -340,18 +353,23 @@ impl Redactor {
 
     /// A short identifier from outside: redacted, then cut to [`NAME_BYTES`].
     fn name(&mut self, name: &Unredacted<String>, out: &mut Vec<u8>, report: &mut Report) {
-        let mut kept = String::new();
+        let mut kept = std::mem::take(&mut self.scratch);
+        kept.clear();
         self.engine.text(name.expose(), &mut kept, report);
         if kept.len() > NAME_BYTES {
-            let end = (0..=NAME_BYTES)
-                .rev()
-                .find(|end| kept.is_char_boundary(*end))
-                .unwrap_or(0);
+            let end = (0..=NAME_BYTES).rev().find(|end| kept.is_char_boundary(*end)).unwrap_or(0);
             kept.truncate(end);
             kept.push('…');
         }
         write_string(out, &kept);
+        self.scratch = kept;
     }
+}
+
+fn key(out: &mut Vec<u8>, member: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(member.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 fn word(out: &mut Vec<u8>, member: &str, value: &str) {

@@ -284,7 +284,14 @@ impl Log {
 /// A cheap look: the front every record has, a closing brace, and nothing that could break a line.
 /// That it is JSON is for the recorder to check, which knows what a record is.
 fn is_body(body: &[u8]) -> bool {
-    body.starts_with(b"{\"id\":") && body.ends_with(b"}") && !body.iter().any(|byte| *byte < 0x20)
+    body.starts_with(b"{\"id\":") && body.ends_with(b"}") && !has_control(body)
+}
+
+/// Whether a byte below 0x20 is among them. Without an early end, so that many are looked at at once.
+pub(crate) fn has_control(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(false, |found, byte| found | (*byte < 0x20))
 }
 
 fn len(hashes: &[Hash]) -> u64 {

@@ -254,80 +254,90 @@ impl Server {
         for connection in &mut connections {
             connection.fill(&mut self.chunk);
             loop {
-                match connection.take_request() {
-                    None => break,
-                    Some(Request::Hello { run, resumed }) => {
+                let (request, length) = match connection.request() {
+                    Ok(None) => break,
+                    Ok(Some(whole)) => whole,
+                    Err(reason) => {
+                        connection.refuse(&reason);
+                        break;
+                    }
+                };
+                match request {
+                    Request::Submit {
+                        number,
+                        id,
+                        stage,
+                        body,
+                    } => {
+                        let (connection, run) = (connection.id(), connection.run());
+                        self.append(
+                            Pending {
+                                connection,
+                                number,
+                                id,
+                                stage,
+                                seq: 0,
+                                run,
+                            },
+                            body,
+                        );
+                    }
+                    Request::Hello { run, resumed } => {
                         if resumed {
                             self.expect_resubmissions();
                         }
                         connection.welcome(run, &self.options.digest_key, self.log.origin());
                     }
-                    Some(Request::Submit {
-                        number,
-                        id,
-                        stage,
-                        body,
-                    }) => {
-                        self.append(connection, number, id, stage, &body);
-                    }
-                    Some(Request::Status) => asked_status.push(connection.id()),
-                    Some(Request::Stop) => stop = true,
+                    Request::Bye => {}
+                    Request::Status => asked_status.push(connection.id()),
+                    Request::Stop => stop = true,
                 }
+                connection.consume(length);
             }
         }
         self.connections = connections;
         if !asked_status.is_empty() {
             let status = self.status();
-            let asked = self
-                .connections
-                .iter_mut()
-                .filter(|one| asked_status.contains(&one.id()));
-            asked.for_each(|connection| connection.reply_status(&status));
+            let asked = self.connections.iter_mut();
+            asked
+                .filter(|one| asked_status.contains(&one.id()))
+                .for_each(|one| one.reply_status(&status));
         }
         stop
     }
 
-    fn append(&mut self, from: &Connection, number: u64, id: EventId, stage: Stage, body: &[u8]) {
-        if self
+    /// Appends one submission to the batch, or notes at once what to tell its source.
+    fn append(&mut self, mut pending: Pending, body: &[u8]) {
+        let (connection, number) = (pending.connection, pending.number);
+        let known = self
             .recent
             .as_ref()
-            .is_some_and(|recent| recent.contains(id))
-        {
-            self.settled.push(Settled {
-                connection: from.id(),
-                number,
-                reason: None,
+            .is_some_and(|recent| recent.contains(pending.id));
+        let refusal = if known {
+            None
+        } else {
+            let checked = connection::check_body(pending.id, body).map_err(str::to_owned);
+            let appended = checked.and_then(|()| {
+                self.append_or_commit_first(body)
+                    .map_err(|error| error.to_string())
             });
-            return;
-        }
-        let refusal = match connection::check_body(id, body) {
-            Err(reason) => Some(reason.to_owned()),
-            Ok(()) => match self.append_or_commit_first(body) {
+            match appended {
                 Ok(seq) => {
-                    let (connection, run) = (from.id(), from.run());
                     if let Some(recent) = &mut self.recent {
-                        recent.add(id);
+                        recent.add(pending.id);
                     }
-                    self.batch.push(Pending {
-                        connection,
-                        number,
-                        id,
-                        stage,
-                        seq,
-                        run,
-                    });
-                    None
+                    pending.seq = seq;
+                    self.batch.push(pending);
+                    return;
                 }
-                Err(error) => Some(error.to_string()),
-            },
+                Err(reason) => Some(reason),
+            }
         };
-        if refusal.is_some() {
-            self.settled.push(Settled {
-                connection: from.id(),
-                number,
-                reason: refusal,
-            });
-        }
+        self.settled.push(Settled {
+            connection,
+            number,
+            reason: refusal,
+        });
     }
 
     fn append_or_commit_first(&mut self, body: &[u8]) -> Result<u64, AppendError> {

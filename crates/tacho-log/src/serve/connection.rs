@@ -9,7 +9,8 @@ use tacho_event::limits::BODY_BYTES;
 use tacho_event::{DigestKey, EventId, RunId, Stage};
 
 use crate::limits::{READ_BYTES, UNREAD_BYTES};
-use crate::protocol::{Frame, ProtocolError, VERSION};
+use crate::log::has_control;
+use crate::protocol::{Frame, VERSION};
 
 pub(super) struct Connection {
     id: u64,
@@ -24,7 +25,7 @@ pub(super) struct Connection {
 }
 
 /// What a source asks for; the frames of the protocol that only it may send.
-pub(super) enum Request {
+pub(super) enum Request<'a> {
     Hello {
         run: RunId,
         resumed: bool,
@@ -33,8 +34,9 @@ pub(super) enum Request {
         number: u64,
         id: EventId,
         stage: Stage,
-        body: Vec<u8>,
+        body: &'a [u8],
     },
+    Bye,
     Status,
     Stop,
 }
@@ -100,29 +102,21 @@ impl Connection {
         }
     }
 
-    /// The next whole request. A source that breaks the protocol is told why and disconnected.
-    pub(super) fn take_request(&mut self) -> Option<Request> {
-        let decoded = Frame::decode(self.input.get(self.taken..).unwrap_or_default());
-        let (request, length) = match decoded {
-            Ok(None) => return None,
-            Ok(Some((frame, length))) => (self.allowed(&frame), length),
-            Err(error) => {
-                self.refuse(&error.to_string());
-                return None;
-            }
-        };
-        self.taken += length;
-        match request {
-            Ok(request) => request,
-            Err(reason) => {
-                self.refuse(reason);
-                None
-            }
+    /// The next whole request and how many bytes it takes, which [`Connection::consume`] is to be told.
+    pub(super) fn request(&self) -> Result<Option<(Request<'_>, usize)>, String> {
+        match Frame::decode(self.input.get(self.taken..).unwrap_or_default()) {
+            Ok(None) => Ok(None),
+            Ok(Some((frame, length))) => Ok(Some((self.allowed(frame)?, length))),
+            Err(error) => Err(error.to_string()),
         }
     }
 
-    fn allowed(&self, frame: &Frame<'_>) -> Result<Option<Request>, &'static str> {
-        match (*frame, self.run) {
+    pub(super) const fn consume(&mut self, length: usize) {
+        self.taken += length;
+    }
+
+    fn allowed<'a>(&self, frame: Frame<'a>) -> Result<Request<'a>, String> {
+        let refusal = match (frame, self.run) {
             (
                 Frame::Hello {
                     version: VERSION,
@@ -130,8 +124,9 @@ impl Connection {
                     resumed,
                 },
                 None,
-            ) => Ok(Some(Request::Hello { run, resumed })),
-            (Frame::Hello { .. }, None) => Err("this recorder speaks version 1 of the protocol"),
+            ) => {
+                return Ok(Request::Hello { run, resumed });
+            }
             (
                 Frame::Submit {
                     number,
@@ -140,20 +135,25 @@ impl Connection {
                     body,
                 },
                 Some(_),
-            ) => Ok(Some(Request::Submit {
-                number,
-                id,
-                stage,
-                body: body.to_vec(),
-            })),
-            (Frame::Bye, Some(_)) => Ok(None),
-            (Frame::Status, None) => Ok(Some(Request::Status)),
-            (Frame::Stop, None) => Ok(Some(Request::Stop)),
-            _ => Err("not allowed at this point of the protocol"),
-        }
+            ) => {
+                return Ok(Request::Submit {
+                    number,
+                    id,
+                    stage,
+                    body,
+                });
+            }
+            (Frame::Bye, Some(_)) => return Ok(Request::Bye),
+            (Frame::Status, None) => return Ok(Request::Status),
+            (Frame::Stop, None) => return Ok(Request::Stop),
+            (Frame::Hello { .. }, None) => "this recorder speaks version 1 of the protocol",
+            _ => "not allowed at this point of the protocol",
+        };
+        Err(refusal.to_owned())
     }
 
-    fn refuse(&mut self, reason: &str) {
+    /// Tells a source that broke the protocol why, and ends the connection.
+    pub(super) fn refuse(&mut self, reason: &str) {
         Frame::Error { reason }.encode(&mut self.output);
         self.flush();
         self.ended = true;
@@ -223,22 +223,18 @@ pub(super) fn check_body(id: EventId, body: &[u8]) -> Result<(), &'static str> {
     let named = body
         .strip_prefix(b"{\"id\":\"")
         .and_then(|rest| rest.split_at_checked(36))
-        .filter(|(named, rest)| *named == id.to_string().as_bytes() && rest.starts_with(b"\","));
+        .filter(|(named, rest)| {
+            *named == id.encode(&mut [0; 36]).as_bytes() && rest.starts_with(b"\",")
+        });
     if named.is_none() {
         return Err("the record does not begin with its id");
     }
-    if body.iter().any(|byte| *byte < 0x20) {
+    if has_control(body) {
         return Err("the record is more than one line");
     }
     match serde_json::from_slice::<IgnoredAny>(body) {
         Ok(_) => Ok(()),
         Err(_syntax) => Err("the record is not JSON"),
-    }
-}
-
-impl From<ProtocolError> for std::io::Error {
-    fn from(error: ProtocolError) -> Self {
-        Self::new(ErrorKind::InvalidData, error)
     }
 }
 
