@@ -13,9 +13,9 @@ use super::{Link, LinkState, RecordError, Shared, lock, remaining, wait};
 use crate::limits::{GREETING_TIMEOUT, RECONNECT_TIMEOUT};
 use crate::protocol::{self, Frame};
 
-/// Between attempts to reach a recorder: soon at first, because it usually starts within
-/// milliseconds, then seldom, because it may be gone for good.
+/// Between attempts to reach a recorder.
 const RETRY_FIRST: Duration = Duration::from_millis(1);
+const RETRIES_AT_ONCE: u32 = 100;
 const RETRY_LAST: Duration = Duration::from_millis(500);
 
 /// After an error that the next attempt will meet as well, such as a log that is refused.
@@ -40,46 +40,43 @@ pub enum ConnectError {
 
 pub(super) fn run(shared: &Shared, run: RunId, mut connect: Box<dyn Connect>) {
     let mut resumed = false;
-    let mut retry = RETRY_FIRST;
-    loop {
-        if matches!(lock(&shared.link).state, LinkState::Closed) {
-            return;
-        }
+    let mut attempts = 0;
+    while !matches!(lock(&shared.link).state, LinkState::Closed) {
         let reached = connect
             .connect()
             .and_then(|stream| greet(shared, stream, run, resumed));
-        match reached {
+        attempts += 1;
+        let before_next = match reached {
             Ok((stream, rest)) => {
                 resumed = true;
                 let ended = settle_until_broken(shared, &stream, rest);
                 if !set_down(shared, &ended.reason) {
                     return;
                 }
-                // A recorder that acknowledged something was a good one, and the next is sought at once.
-                retry = if ended.acknowledged {
-                    RETRY_FIRST
-                } else {
-                    (retry * 2).min(RETRY_LAST)
-                };
-                pause(shared, retry);
+                if ended.acknowledged {
+                    // It was a good one, and the next is sought at once.
+                    attempts = 0;
+                }
+                retry_after(attempts)
             }
             Err(error) => {
                 if !still_down(shared, &error) {
                     return;
                 }
-                let never = matches!(error, ConnectError::Never(_));
-                retry = if never {
-                    RETRY_NEVER
-                } else {
-                    (retry * 2).min(RETRY_LAST)
-                };
-                pause(shared, retry);
-                if never {
-                    retry = RETRY_FIRST;
+                match error {
+                    ConnectError::NotYet(_) => retry_after(attempts),
+                    ConnectError::Never(_) => RETRY_NEVER,
                 }
             }
-        }
+        };
+        pause(shared, before_next);
     }
+}
+
+/// Every millisecond at first, because a recorder usually starts within a few, then seldom.
+fn retry_after(attempts: u32) -> Duration {
+    let doublings = attempts.saturating_sub(RETRIES_AT_ONCE).min(16);
+    (RETRY_FIRST * 2_u32.pow(doublings)).min(RETRY_LAST)
 }
 
 /// Waits before the next attempt, or until the session is over.
