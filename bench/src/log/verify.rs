@@ -75,6 +75,11 @@ fn measure(place: &Place, samples: &[Sample], records: usize) -> Result<()> {
             took[2].push(cpu(|| Ok(inflate.status().map(drop)?))?);
         }
     }
+    show(took, megabytes, compressed.is_empty());
+    Ok(())
+}
+
+fn show(took: [Vec<f64>; 3], megabytes: f64, is_plain: bool) {
     let [verify, openssl, inflate] = took.map(|took| Value(median(&took), "s"));
     plain(
         "verify: megabytes per CPU second",
@@ -83,7 +88,7 @@ fn measure(place: &Place, samples: &[Sample], records: usize) -> Result<()> {
     // Speeds, so that the ratio reads as the bar is written.
     let speed = |seconds: Value| Value(megabytes / seconds.0, "MB/s");
     let bar = Some(Bar::AtLeast(0.85));
-    if compressed.is_empty() {
+    if is_plain {
         ratio(
             "D1 verify, plain segment",
             speed(verify),
@@ -104,7 +109,6 @@ fn measure(place: &Place, samples: &[Sample], records: usize) -> Result<()> {
             Some(Bar::AtMost(1.1)),
         );
     }
-    Ok(())
 }
 
 /// CPU seconds of the children of `work`.

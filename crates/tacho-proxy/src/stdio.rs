@@ -5,7 +5,7 @@
 //!        ◄─ forward_queued ◄─ Outbox ◄─ Door (observe, record) ◄─ read_all ◄─
 //! ```
 //!
-//! Four threads move bytes, one waits for the process, one for signals; [`fn@supervise`] decides. Threads
+//! Four threads move bytes, one waits for the process, one for signals; `supervise` decides. Threads
 //! that are stuck in a read or a write when the session is over are left behind: they hold nothing but
 //! their own descriptor, and the process is about to end.
 

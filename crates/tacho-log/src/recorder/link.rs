@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tacho_event::{DigestKey, RunId};
 use thiserror::Error;
 
-use super::{Link, LinkState, RecordError, Shared, lock, remaining, wait};
+use super::{InFlight, Link, LinkState, RecordError, Shared, lock, remaining, wait};
 use crate::limits::{GREETING_TIMEOUT, RECONNECT_TIMEOUT};
 use crate::protocol::{self, Frame};
 
@@ -99,30 +99,41 @@ fn greet(
     run: RunId,
     resumed: bool,
 ) -> Result<(Arc<UnixStream>, Vec<u8>), ConnectError> {
-    let not_yet = |error: std::io::Error| ConnectError::NotYet(format!("greeting: {error}"));
     let mut bytes = Vec::new();
-    Frame::Hello {
-        version: protocol::VERSION,
-        run,
-        resumed,
-    }
-    .encode(&mut bytes);
-    stream
-        .set_read_timeout(Some(GREETING_TIMEOUT))
-        .map_err(not_yet)?;
+    let version = protocol::VERSION;
+    Frame::Hello { version, run, resumed }.encode(&mut bytes);
+    stream.set_read_timeout(Some(GREETING_TIMEOUT)).map_err(not_yet)?;
+    stream.set_write_timeout(Some(GREETING_TIMEOUT)).map_err(not_yet)?;
     stream.write_all(&bytes).map_err(not_yet)?;
     bytes.clear();
-    let (key, taken) = loop {
-        match Frame::decode(&bytes) {
-            Ok(Some((
-                Frame::Welcome {
-                    version: protocol::VERSION,
-                    digest_key,
-                    ..
-                },
-                taken,
-            ))) => {
-                break (DigestKey::new(digest_key), taken);
+    let key = read_welcome(&mut stream, &mut bytes)?;
+    stream.set_read_timeout(Some(RECONNECT_TIMEOUT)).map_err(not_yet)?;
+
+    let stream = Arc::new(stream);
+    let mut link = lock(&shared.link);
+    if matches!(link.state, LinkState::Closed) {
+        return Err(ConnectError::Never("the session is over".to_owned()));
+    }
+    submit_again(&stream, &link).map_err(not_yet)?;
+    link.unsent.clear();
+    link.key = Some(key);
+    link.state = LinkState::Up(Arc::clone(&stream));
+    drop(link);
+    shared.link_changed.notify_all();
+    Ok((stream, bytes))
+}
+
+fn not_yet(error: std::io::Error) -> ConnectError {
+    ConnectError::NotYet(format!("greeting: {error}"))
+}
+
+/// Reads up to the recorder's greeting; what came behind it is left in `bytes`.
+fn read_welcome(stream: &mut UnixStream, bytes: &mut Vec<u8>) -> Result<DigestKey, ConnectError> {
+    loop {
+        match Frame::decode(bytes) {
+            Ok(Some((Frame::Welcome { version: protocol::VERSION, digest_key, .. }, taken))) => {
+                bytes.drain(..taken);
+                return Ok(DigestKey::new(digest_key));
             }
             Ok(Some((Frame::Error { reason }, _))) => {
                 return Err(ConnectError::Never(reason.to_owned()));
@@ -140,46 +151,21 @@ fn greet(
             return Err(ConnectError::NotYet("the recorder is leaving".to_owned()));
         }
         bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
-    };
-    stream
-        .set_read_timeout(Some(RECONNECT_TIMEOUT))
-        .map_err(not_yet)?;
-    stream
-        .set_write_timeout(Some(GREETING_TIMEOUT))
-        .map_err(not_yet)?;
-    bytes.drain(..taken);
-
-    let stream = Arc::new(stream);
-    let mut link = lock(&shared.link);
-    if matches!(link.state, LinkState::Closed) {
-        return Err(ConnectError::Never("the session is over".to_owned()));
     }
+}
+
+/// Sends everything in flight, with the numbers it had: the recorder knows what it has already.
+fn submit_again(mut stream: &UnixStream, link: &Link) -> std::io::Result<()> {
     let mut again = Vec::new();
-    for flying in &link.in_flight {
-        let (id, stage, body) = (
-            flying.record.id(),
-            flying.record.stage(),
-            flying.record.body(),
-        );
-        Frame::Submit {
-            number: flying.number,
-            id,
-            stage,
-            body,
-        }
-        .encode(&mut again);
+    for InFlight { number, record, .. } in &link.in_flight {
+        let (number, id, stage, body) = (*number, record.id(), record.stage(), record.body());
+        Frame::Submit { number, id, stage, body }.encode(&mut again);
         if again.len() >= 64 * 1024 {
-            stream.as_ref().write_all(&again).map_err(not_yet)?;
+            stream.write_all(&again)?;
             again.clear();
         }
     }
-    stream.as_ref().write_all(&again).map_err(not_yet)?;
-    link.unsent.clear();
-    link.key = Some(key);
-    link.state = LinkState::Up(Arc::clone(&stream));
-    drop(link);
-    shared.link_changed.notify_all();
-    Ok((stream, bytes))
+    stream.write_all(&again)
 }
 
 /// How a connection ended.

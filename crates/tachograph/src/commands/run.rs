@@ -49,12 +49,7 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     };
     let options = RecorderOptions {
         run,
-        redaction: Options {
-            keep_args: args.level != LevelArg::Metadata,
-            keep_result: args.level == LevelArg::RequestResponse,
-            correlate: args.correlate,
-            ..Options::default()
-        },
+        redaction: kept(args.level, args.correlate),
         entropy: u64::from_le_bytes(keys::entropy()?),
         clock: Arc::new(SystemClock),
     };
@@ -69,13 +64,7 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
         name: name.clone(),
         actor: Some(place::os_user()),
         run,
-        mode: match args.mode {
-            ModeArg::Strict => Mode::Strict,
-            ModeArg::Blocking => Mode::Blocking {
-                deadline: Duration::from_millis(args.deadline_ms),
-            },
-            ModeArg::BestEffort => Mode::BestEffort,
-        },
+        mode: mode(args.mode, args.deadline_ms),
         call_timeout: args.call_timeout.map(Duration::from_secs),
         recorder,
         clock: Arc::new(SystemClock),
@@ -101,6 +90,24 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     Ok(ExitCode::from(
         u8::try_from(ended.status.code()).unwrap_or(u8::MAX),
     ))
+}
+
+/// What redaction keeps at a level.
+fn kept(level: LevelArg, correlate: bool) -> Options {
+    Options {
+        keep_args: level != LevelArg::Metadata,
+        keep_result: level == LevelArg::RequestResponse,
+        correlate,
+        ..Options::default()
+    }
+}
+
+fn mode(mode: ModeArg, deadline_ms: u64) -> Mode {
+    match mode {
+        ModeArg::Strict => Mode::Strict,
+        ModeArg::Blocking => Mode::Blocking { deadline: Duration::from_millis(deadline_ms) },
+        ModeArg::BestEffort => Mode::BestEffort,
+    }
 }
 
 type RecorderThread = (JoinHandle<Result<Left, ServeError>>, UnixStream);
