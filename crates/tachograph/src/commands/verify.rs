@@ -7,7 +7,6 @@ use tacho_log::key::VerifyingKey;
 use tacho_log::verify::{Finding, Report, Verdict, VerifyOptions, verify};
 use tacho_log::{DataDir, LogDir};
 
-use super::doctor::Check;
 use crate::args::Verify;
 use crate::error::{CliError, Exit, Result};
 use crate::place;
@@ -133,23 +132,19 @@ fn print_finding(out: &mut Output, finding: &Finding) -> std::io::Result<()> {
     out.line(&out.paint(colour, &format!("{place}{}", escape(&finding.what))))
 }
 
-/// The same for `tacho doctor`.
-pub(super) fn check(log: &LogDir) -> Check {
-    let name = "log";
+/// The same for `tacho doctor`: whether all is well, and what there is to say.
+pub(super) fn check(log: &LogDir) -> (bool, String) {
     if !log.checkpoint().exists() {
-        return Check::new(name, true, "nothing sealed yet".to_owned());
+        return (true, "nothing sealed yet".to_owned());
     }
     let key = match key_beside(log) {
         Ok(key) => key,
-        Err(error) => return Check::new(name, false, error.to_string()),
+        Err(error) => return (false, error.to_string()),
     };
-    let options = VerifyOptions {
-        known: None,
-        writer_running: true,
-    };
+    let options = VerifyOptions { known: None, writer_running: true };
     let report = verify(log, &key, &options);
     match report.findings.first() {
-        None => Check::new(name, true, format!("{} records verified", report.records)),
-        Some(finding) => Check::new(name, false, finding.what.clone()),
+        None => (true, format!("{} records verified", report.records)),
+        Some(finding) => (false, finding.what.clone()),
     }
 }
