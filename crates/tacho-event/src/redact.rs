@@ -9,6 +9,7 @@ mod encoded;
 mod engine;
 mod entropy;
 pub mod keys;
+mod names;
 pub mod numbers;
 mod pem;
 mod report;

@@ -172,6 +172,9 @@ pub(super) fn base64(text: &str, start: usize, end: usize) -> Vec<(usize, usize,
         return vec![(start, end, decoded)];
     }
     let mut found = Vec::new();
+    if memchr::memchr(b'/', run).is_none() {
+        return found;
+    }
     let mut from = 0;
     for piece in run.split(|byte| *byte == b'/') {
         if piece.len() >= encoded::RUN_BYTES && piece.len() < run.len() {

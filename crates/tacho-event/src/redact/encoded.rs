@@ -21,8 +21,57 @@ const DECODED_BYTES: usize = 64 * 1024;
 /// Bytes decoded to find out whether a run is text at all.
 const PROBE_BYTES: usize = 32;
 
+/// Characters looked at before anything is decoded, and the bytes that they stand for.
+const FIRST_CHARS: usize = 16;
+const FIRST_BYTES: usize = FIRST_CHARS / 4 * 3;
+
+/// The value of each character of both alphabets, or [`NONE`].
+const VALUES: [u8; 256] = {
+    let mut table = [NONE; 256];
+    let mut rest: &mut [u8] = &mut table;
+    let mut byte = 0_u8;
+    while let Some((slot, after)) = rest.split_first_mut() {
+        *slot = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => NONE,
+        };
+        byte = byte.wrapping_add(1);
+        rest = after;
+    }
+    table
+};
+const NONE: u8 = 0xff;
+
+/// Whether there can be text in a run of at least [`RUN_BYTES`]: a look at its first characters,
+/// which tells nearly always, since bytes that are not text have control characters or are not UTF-8.
+fn may_be_text(run: &[u8]) -> bool {
+    let mut bytes = [0; FIRST_BYTES];
+    let (fours, _) = run.get(..FIRST_CHARS).unwrap_or_default().as_chunks::<4>();
+    let (threes, _) = bytes.as_chunks_mut::<3>();
+    for (three, four) in threes.iter_mut().zip(fours) {
+        let [one, two, third, last] = four.map(|c| VALUES.get(usize::from(c)).copied().unwrap_or(NONE));
+        if (one | two | third | last) & 0xc0 != 0 {
+            return false;
+        }
+        *three = [one << 2 | two >> 4, two << 4 | third >> 2, third << 6 | last];
+        let control = |byte: &u8| *byte < b' ' && !matches!(*byte, b'\n' | b'\r' | b'\t' | 0x1b);
+        if three.iter().any(control) {
+            return false;
+        }
+    }
+    bytes.is_ascii() || is_text(&bytes)
+}
+
 /// The text that base64 of either alphabet, padded or not, stands for.
 pub(super) fn decode(run: &[u8]) -> Option<String> {
+    if may_be_text(run) { decoded(run) } else { None }
+}
+
+fn decoded(run: &[u8]) -> Option<String> {
     let run = run.get(..run.len().min(DECODED_BYTES))?;
     let end = run
         .iter()
@@ -128,5 +177,24 @@ const fn hex(byte: u8) -> Option<u8> {
         b'a'..=b'f' => Some(byte - b'a' + 10),
         b'A'..=b'F' => Some(byte - b'A' + 10),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_can_be_decoded_passes_the_first_look(run in "[A-Za-z0-9+/_-]{20,60}={0,2}", text in ".{15,40}") {
+            for run in [run, STANDARD.encode(&text), URL_SAFE.encode(&text)] {
+                if run.len() >= RUN_BYTES && decoded(run.as_bytes()).is_some() {
+                    prop_assert!(may_be_text(run.as_bytes()), "{}", run);
+                }
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 use super::Report;
 use super::assignment::Hit;
 use super::detectors::{placeholder_length, placeholders};
-use super::keys::{KeyClass, classify};
+use super::names::{Name, Names};
 use super::report::Finding;
 use super::rules::Kind;
 use super::scan::{Scanner, sign};
@@ -45,26 +45,35 @@ const OVERLAP_BYTES: usize = 4_096;
 /// of; a text that needs more than this is made for the purpose and goes as a whole.
 const ROUNDS: usize = 8;
 
-/// Names remembered with what they promise.
-const CACHED_NAMES: usize = 256;
-
 /// Finds and replaces what must not be kept, in text and in JSON.
 pub struct Engine {
     options: Options,
     key: DigestKey,
     scanner: Scanner,
-    names: Vec<(Box<str>, KeyClass)>,
+    names: Names,
+    /// Takes no short cut.
+    thorough: bool,
 }
 
 impl Engine {
     /// Builds the detectors.
     pub fn new(options: &Options, key: DigestKey) -> Self {
-        let names = vec![(Box::from(""), KeyClass::Plain); CACHED_NAMES];
+        Self::build(options, key, false)
+    }
+
+    /// An engine that takes no short cut: slow, and only there to be compared with.
+    #[doc(hidden)]
+    pub fn thorough(options: &Options, key: DigestKey) -> Self {
+        Self::build(options, key, true)
+    }
+
+    fn build(options: &Options, key: DigestKey, thorough: bool) -> Self {
         Self {
             options: options.clone(),
             key,
-            scanner: Scanner::new(),
-            names,
+            scanner: Scanner::new(thorough),
+            names: Names::new(),
+            thorough,
         }
     }
 
@@ -82,7 +91,7 @@ impl Engine {
             return false;
         };
         let limit = out.len().saturating_add(budget);
-        Walk::new(self, text, out, limit, report, "", 0)
+        Walk::new(self, text, out, limit, report, &String::new, 0)
             .document()
             .is_ok()
     }
@@ -114,20 +123,16 @@ impl Engine {
             .saturating_add(2 * OVERLAP_BYTES)
     }
 
-    /// What a name promises; remembers the answer, since the same names come again and again.
-    pub(super) fn class(&mut self, name: &str) -> KeyClass {
-        let hash = name.bytes().fold(0xcbf2_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
-        let slot = usize::try_from(hash >> 7).unwrap_or(0) % CACHED_NAMES;
-        let Some((known, class)) = self.names.get_mut(slot) else {
-            return classify(name);
-        };
-        if **known != *name {
-            *class = classify(name);
-            *known = Box::from(name.get(..256).map_or(name, |_| ""));
+    /// What is remembered of the name that `rest` begins with; its length.
+    pub(super) fn known_name(&self, rest: &[u8]) -> Option<(Name, usize)> {
+        self.names.known(rest)
+    }
+
+    /// Remembers a name that can be written as it stands.
+    pub(super) fn remember(&mut self, key: &[u8], name: Name) {
+        if !self.thorough {
+            self.names.remember(key, name);
         }
-        *class
     }
 
     /// The placeholder for `value`.
@@ -160,7 +165,7 @@ impl Engine {
         &mut self,
         text: &str,
         length: usize,
-        seen: u16,
+        seen: u8,
         nested: u8,
         report: &mut Report,
         place: &dyn Fn() -> String,
@@ -203,14 +208,13 @@ impl Engine {
             return None;
         }
         let kept = self.options.kept_string_bytes;
-        let base = place();
         let mut inner = if report.wants_findings() {
             Report::with_findings()
         } else {
             Report::default()
         };
         let mut out = Vec::with_capacity(view.len().min(kept));
-        let mut walk = Walk::new(self, view, &mut out, kept, &mut inner, &base, nested + 1);
+        let mut walk = Walk::new(self, view, &mut out, kept, &mut inner, place, nested + 1);
         let end = walk.document();
         let cut_short = match end {
             Ok(()) => false,
@@ -227,7 +231,7 @@ impl Engine {
         let mut text = String::from_utf8_lossy(&out).into_owned();
         if cut_short || text.len() > kept {
             cut_always(&mut text, kept);
-            report.truncate(base, length);
+            report.truncate(place(), length);
         }
         Some(Some(text))
     }
@@ -236,7 +240,7 @@ impl Engine {
         &self,
         text: &str,
         whole: bool,
-        seen: u16,
+        seen: u8,
         report: &mut Report,
         place: &dyn Fn() -> String,
     ) -> Option<String> {

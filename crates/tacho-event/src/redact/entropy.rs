@@ -98,7 +98,8 @@ const PUBLIC: &[&str] = &[
 fn near(text: &str, start: usize) -> &str {
     let from = text.ceil_char_boundary(start.saturating_sub(BESIDE_BYTES));
     let near = text.get(from..start).unwrap_or_default();
-    near.rsplit('\n').next().unwrap_or_default()
+    let line = memchr::memrchr(b'\n', near.as_bytes()).map_or(0, |at| at + 1);
+    near.get(line..).unwrap_or_default()
 }
 
 /// A cheap first look: whether [`beside`] can find anything.

@@ -109,6 +109,8 @@ struct Words {
     pairs: HashSet<(&'static str, &'static str)>,
     /// Finds the stems and the hints: a name without any is plain, and most names are.
     stems: Option<AhoCorasick>,
+    /// One bit for each three letters in a row that a stem or a hint begins with.
+    threes: Box<[u64; 512]>,
 }
 
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
@@ -136,17 +138,70 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
         stems: AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(STEMS.split('|').chain(HINTS.split(' ')))
+            .build(stems())
             .ok(),
+        threes: threes(stems()),
     }
 });
 
+/// A letter in five bits, whatever its case; other bytes may look like one.
+const fn letter(byte: u8) -> usize {
+    match byte {
+        b'A'..=b'Z' => (byte - b'A' + 1) as usize,
+        b'a'..=b'z' => (byte - b'a' + 1) as usize,
+        _ => 0,
+    }
+}
+
+const LETTERS: [usize; 256] = {
+    let mut table = [0; 256];
+    let mut rest: &mut [usize] = &mut table;
+    let mut byte = 0_u8;
+    while let Some((slot, after)) = rest.split_first_mut() {
+        *slot = letter(byte);
+        byte = byte.wrapping_add(1);
+        rest = after;
+    }
+    table
+};
+
+/// The bits of [`Words::threes`]. A stem of two letters stands there with every third.
+fn threes<'a>(stems: impl Iterator<Item = &'a str>) -> Box<[u64; 512]> {
+    let mut threes = Box::new([0; 512]);
+    for stem in stems {
+        let mut letters = stem.bytes().map(letter);
+        let head = letters.next().unwrap_or(0) << 10 | letters.next().unwrap_or(0) << 5;
+        let thirds = letters.next().map_or(0..32, |third| third..third + 1);
+        for three in thirds.map(|third| head | third) {
+            if let Some(bits) = threes.get_mut(three / 64) {
+                *bits |= 1 << (three % 64);
+            }
+        }
+    }
+    threes
+}
+
+fn stems() -> impl Iterator<Item = &'static str> {
+    STEMS.split('|').chain(HINTS.split(' '))
+}
+
 /// Whether `text` holds anything that a secret name or a hint is made of.
 pub(super) fn holds_stem(text: &str) -> bool {
-    WORDS
-        .stems
-        .as_ref()
-        .is_none_or(|stems| stems.is_match(text))
+    let words: &Words = &WORDS;
+    let mut last = 0;
+    let mut begins = |byte: u8| {
+        let letter = LETTERS.get(usize::from(byte)).copied().unwrap_or(0);
+        last = (last << 5 | letter) & 0x7fff;
+        words
+            .threes
+            .get(last / 64)
+            .is_some_and(|bits| bits >> (last % 64) & 1 != 0)
+    };
+    (text.bytes().any(&mut begins) || begins(0)) && matches(words, text)
+}
+
+fn matches(words: &Words, text: &str) -> bool {
+    words.stems.as_ref().is_none_or(|stems| stems.is_match(text))
 }
 
 fn is(word: &str, role: u16) -> bool {
@@ -398,6 +453,13 @@ mod tests {
         ];
         for name in kept {
             assert_ne!(classify(name), KeyClass::Secret, "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_first_look_at_a_name_misses_no_stem(name in "([a-zA-Z0-9_é-]|pw|PW|key|Sid|pat){0,12}") {
+            proptest::prop_assert_eq!(holds_stem(&name), matches(&WORDS, &name), "{}", name);
         }
     }
 

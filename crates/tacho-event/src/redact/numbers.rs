@@ -63,7 +63,7 @@ pub const ISSUERS: &[(u32, u32, &[usize])] = &[
 
 /// Whether ASCII digits are a card number: issuer, length, check digit.
 pub fn is_card(digits: &[u8]) -> bool {
-    issued(digits) && luhn(digits)
+    luhn(digits) && issued(digits)
 }
 
 fn issued(digits: &[u8]) -> bool {

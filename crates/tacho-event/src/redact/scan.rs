@@ -1,112 +1,81 @@
 //! The fast way to the candidates: cheap signs first, matchers only where a sign stands.
 
+pub(super) mod class;
+pub(super) mod sign;
+
 use aho_corasick::AhoCorasick;
 
 use super::assignment::{Hit, assigned, flagged, schemed, user_info};
 use super::detectors::{base64, random, resolve};
-use super::numbers::{CARD_DIGITS, IBAN_BYTES, card, iban, in_number};
-use super::rules::{Kind, TOKEN_BYTES, TokenRule, may_begin, tokens};
+use super::numbers::{CARD_DIGITS, IBAN_BYTES, card, iban};
+use super::rules::{Kind, Part, TOKEN_BYTES, TokenRule, may_begin, tokens};
 use super::{email, encoded, pem};
-
-/// What the bytes of a text tell about what it can hold.
-pub(super) mod sign {
-    /// Part of a run in which a token can stand.
-    pub(crate) const RUN: u16 = 1;
-    /// Part of a number in groups.
-    pub(crate) const NUMBER: u16 = 1 << 1;
-    /// `@`
-    pub(crate) const AT: u16 = 1 << 2;
-    /// `=` or `:`
-    pub(crate) const ASSIGN: u16 = 1 << 3;
-    /// `%`
-    pub(crate) const PERCENT: u16 = 1 << 4;
-    /// `-`
-    pub(crate) const DASH: u16 = 1 << 5;
-    /// Space
-    pub(crate) const SPACE: u16 = 1 << 6;
-    /// `0-9`
-    pub(crate) const DIGIT: u16 = 1 << 7;
-    /// Ends a JSON string or needs an escape in one.
-    pub(crate) const ESCAPE: u16 = 1 << 8;
-    /// Needs a closer look when written: U+007F and what U+2028 and U+2029 begin with.
-    pub(crate) const ODD: u16 = 1 << 9;
-    /// `{` or `[`
-    pub(crate) const OPEN: u16 = 1 << 10;
-    /// Part of base64.
-    pub(crate) const BASE64: u16 = 1 << 11;
-    /// A letter or digit.
-    pub(crate) const WORD: u16 = 1 << 12;
-}
-
-fn signs(byte: u8) -> u16 {
-    let mut signs = 0;
-    let mut set = |yes: bool, sign: u16| signs |= if yes { sign } else { 0 };
-    let word = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/');
-    set(word || matches!(byte, b'.' | b'=' | b':' | b'~'), sign::RUN);
-    set(word, sign::BASE64);
-    set(byte.is_ascii_alphanumeric(), sign::WORD);
-    set(in_number(byte), sign::NUMBER);
-    set(byte == b'@', sign::AT);
-    set(matches!(byte, b'=' | b':'), sign::ASSIGN);
-    set(byte == b'%', sign::PERCENT);
-    set(byte == b'-', sign::DASH);
-    set(byte == b' ', sign::SPACE);
-    set(byte.is_ascii_digit(), sign::DIGIT);
-    set(byte < b' ' || matches!(byte, b'"' | b'\\'), sign::ESCAPE);
-    set(matches!(byte, 0x7f | 0xe2), sign::ODD);
-    set(matches!(byte, b'{' | b'['), sign::OPEN);
-    signs
-}
+use class::runs;
+use sign::{double_dash, scheme_word, signs};
 
 /// Finds what must go in texts.
 pub(super) struct Scanner {
-    signs: Box<[u16; 256]>,
     literals: Option<AhoCorasick>,
     by_first: Vec<Vec<&'static TokenRule>>,
+    /// One bit for each pair of bytes that a token can begin with.
+    pairs: Box<[u64; 1024]>,
+    /// Takes no short cut: what the short cuts are compared with.
+    thorough: bool,
 }
 
-/// Words before a credential, and the first line of a private key. Few and long, so that the search
-/// stays in vector registers.
+/// Words before a credential, and the first line of a private key.
 const LITERALS: [&str; 5] = ["earer ", "EARER ", "asic ", "ASIC ", pem::BEGIN];
 
-impl Scanner {
-    pub(super) fn new() -> Self {
-        let mut table = Box::new([0; 256]);
-        for (slot, byte) in table.iter_mut().zip(0..=u8::MAX) {
-            *slot = signs(byte);
+fn may_start(rule: &TokenRule, first: u8, second: u8) -> bool {
+    let mut parts = rule.parts.iter();
+    match parts.next() {
+        Some(Part::Text(text)) => text.as_bytes().starts_with(&[first, second]),
+        Some(Part::Run(class, least, _)) => {
+            class.has(first) && (*least < 2 || class.has(second))
         }
+        None => false,
+    }
+}
+
+impl Scanner {
+    pub(super) fn new(thorough: bool) -> Self {
         let mut by_first: Vec<Vec<&'static TokenRule>> = vec![Vec::new(); 256];
-        for rule in tokens() {
-            for (slot, byte) in by_first.iter_mut().zip(0..=u8::MAX) {
-                let begins = match rule.parts.first() {
-                    Some(super::rules::Part::Text(text)) => text.as_bytes().first() == Some(&byte),
-                    Some(super::rules::Part::Run(class, ..)) => class.has(byte),
-                    None => false,
-                };
-                if begins {
-                    slot.push(rule);
+        let mut pairs = Box::new([0; 1024]);
+        for (rules, first) in by_first.iter_mut().zip(0..=u8::MAX) {
+            for second in 0..=u8::MAX {
+                if tokens().any(|rule| may_start(rule, first, second))
+                    && let Some(bits) = pairs.get_mut(pair(first, second) / 64)
+                {
+                    *bits |= 1 << (pair(first, second) % 64);
                 }
             }
+            let begins = |rule: &&TokenRule| match rule.parts.first() {
+                Some(Part::Text(text)) => text.as_bytes().first() == Some(&first),
+                Some(Part::Run(class, ..)) => class.has(first),
+                None => false,
+            };
+            rules.extend(tokens().filter(begins));
         }
         Self {
-            signs: table,
             literals: AhoCorasick::new(LITERALS).ok(),
             by_first,
+            pairs,
+            thorough,
         }
-    }
-
-    /// The signs of one byte.
-    pub(super) fn sign(&self, byte: u8) -> u16 {
-        self.signs.get(usize::from(byte)).copied().unwrap_or(0)
     }
 
     /// The signs of all bytes together.
-    pub(super) fn signs(&self, text: &[u8]) -> u16 {
-        text.iter().fold(0, |signs, byte| signs | self.sign(*byte))
+    pub(super) fn signs(&self, text: &[u8]) -> u8 {
+        let seen = signs(text);
+        if self.thorough {
+            seen | !sign::CONTROL
+        } else {
+            seen
+        }
     }
 
     /// What must go in `text`: in order, not overlapping. `seen` are the text's signs.
-    pub(super) fn detect(&self, text: &str, seen: u16, hits: &mut Vec<Hit>) {
+    pub(super) fn detect(&self, text: &str, seen: u8, hits: &mut Vec<Hit>) {
         self.candidates(text, seen, true, hits);
         resolve(text, hits);
     }
@@ -118,49 +87,33 @@ impl Scanner {
         !hits.is_empty()
     }
 
-    fn candidates(&self, text: &str, seen: u16, decode: bool, hits: &mut Vec<Hit>) {
+    fn candidates(&self, text: &str, seen: u8, decode: bool, hits: &mut Vec<Hit>) {
         let bytes = text.as_bytes();
         if seen & sign::AT != 0 {
             emails(bytes, hits);
         }
         if seen & sign::ASSIGN != 0 {
-            assignments(text, hits);
+            assignments(text, seen & sign::AT != 0, hits);
         }
-        if seen & sign::DASH != 0 {
+        let dashes = seen & sign::DASH != 0 && (self.thorough || double_dash(bytes));
+        if dashes {
             flags(text, hits);
         }
-        if seen & (sign::SPACE | sign::DASH) != 0 && bytes.len() > 8 {
+        if bytes.len() > 8 && (dashes || self.thorough || scheme_word(bytes)) {
             self.literals(text, hits);
         }
-        if seen & sign::RUN != 0 && bytes.len() >= TOKEN_BYTES {
-            self.runs(bytes, sign::RUN, TOKEN_BYTES, |start, end| {
+        if bytes.len() >= TOKEN_BYTES {
+            runs(bytes, class::RUN, TOKEN_BYTES, |start, end| {
                 self.run(text, start, end, decode, hits);
             });
         }
         if seen & sign::DIGIT != 0 && bytes.len() >= CARD_DIGITS {
-            self.runs(bytes, sign::NUMBER, CARD_DIGITS, |start, end| {
+            runs(bytes, class::NUMBER, CARD_DIGITS, |start, end| {
                 numbers(bytes, start, end, hits);
             });
         }
         if seen & sign::PERCENT != 0 && decode {
             self.percents(text, hits);
-        }
-    }
-
-    /// Calls back for every longest run of at least `least` bytes that have the sign. Looks at each
-    /// window from its end, so most bytes outside of runs are never looked at.
-    fn runs(&self, bytes: &[u8], sign: u16, least: usize, mut found: impl FnMut(usize, usize)) {
-        let without = |byte: &u8| self.sign(*byte) & sign == 0;
-        let mut from = 0;
-        while let Some(window) = bytes.get(from..from + least) {
-            if let Some(at) = window.iter().rposition(without) {
-                from += at + 1;
-                continue;
-            }
-            let rest = bytes.get(from + least..).unwrap_or_default();
-            let end = from + least + rest.iter().position(without).unwrap_or(rest.len());
-            found(from, end);
-            from = end + 1;
         }
     }
 
@@ -170,15 +123,15 @@ impl Scanner {
         let run = bytes.get(start..end).unwrap_or_default();
         let mut inside = false;
         for (offset, byte) in run.iter().enumerate() {
-            let word = self.sign(*byte) & sign::WORD != 0;
+            let word = class::of(*byte) & class::WORD != 0;
             // Inside a word a token can only begin after a written escape such as `\n`; the backslash
             // is in no run, so only the first two places need that closer look.
-            if (offset < 2 || !inside) && word {
+            if word && (!inside || offset < 2) {
                 self.begins(bytes, start + offset, *byte, hits);
             }
             inside = word;
         }
-        self.runs(run, sign::BASE64, encoded::RUN_BYTES, |from, to| {
+        runs(run, class::BASE64, encoded::RUN_BYTES, |from, to| {
             let padding = run
                 .iter()
                 .skip(to)
@@ -198,7 +151,10 @@ impl Scanner {
     }
 
     fn begins(&self, bytes: &[u8], at: usize, first: u8, hits: &mut Vec<Hit>) {
-        if !may_begin(bytes, at) {
+        let second = bytes.get(at + 1).copied().unwrap_or(0);
+        let bits = self.pairs.get(pair(first, second) / 64).copied();
+        let known = bits.unwrap_or(0) >> (pair(first, second) % 64) & 1 != 0;
+        if !(known || self.thorough) || !may_begin(bytes, at) {
             return;
         }
         for rule in self
@@ -247,6 +203,10 @@ impl Scanner {
     }
 }
 
+fn pair(first: u8, second: u8) -> usize {
+    usize::from(first) * 256 + usize::from(second)
+}
+
 /// Adds a hit unless one of the same rule reaches past its start: a rule's matches do not overlap.
 fn push(hits: &mut Vec<Hit>, start: usize, end: usize, rule: &'static str, kind: Kind) {
     if !hits
@@ -280,13 +240,16 @@ fn emails(bytes: &[u8], hits: &mut Vec<Hit>) {
     }
 }
 
-fn assignments(text: &str, hits: &mut Vec<Hit>) {
+/// `at`: the text holds an at sign.
+fn assignments(text: &str, at: bool, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
-    for at in memchr::memchr2_iter(b'=', b':', bytes) {
-        if bytes.get(at..at + 3) == Some(b"://") {
-            hits.extend(user_info(text, at).and_then(|(hit, _)| hit));
+    for sign in memchr::memchr2_iter(b'=', b':', bytes) {
+        if bytes.get(sign..sign + 3) == Some(b"://") {
+            if at {
+                hits.extend(user_info(text, sign).and_then(|(hit, _)| hit));
+            }
         } else {
-            hits.extend(assigned(text, at));
+            hits.extend(assigned(text, sign));
         }
     }
 }

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use super::engine::Engine;
 use super::entropy::is_random;
-use super::keys::KeyClass;
+use super::keys::{KeyClass, classify};
+use super::names::{Name, Role, SCHEMA};
 use super::numbers::is_card;
 use super::report::Finding;
 use super::rules::Kind;
@@ -40,7 +41,7 @@ pub(super) struct Text<'a> {
     pub(super) value: Cow<'a, str>,
     /// Bytes of all of it, without escapes.
     length: usize,
-    seen: u16,
+    seen: u8,
     /// Can be written as it stands in the input.
     verbatim: bool,
 }
@@ -54,85 +55,19 @@ pub(super) struct Chunk {
     pub(super) prose: bool,
 }
 
-/// What a member means for its neighbours: `{"name":"password","value":"…"}`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Name,
-    Value,
-    None,
+/// What the members of an object so far say about the others.
+struct Members {
+    /// The object is a JSON Schema of something secret.
+    schema: bool,
+    /// The object stands under `properties`.
+    in_properties: bool,
+    /// A member has named another one as secret.
+    named: bool,
+    /// Where the value of such a name stands: from and to, in the input and in the output.
+    valued: Option<(usize, usize, usize, usize)>,
+    /// The text of a message.
+    chunk: Option<Chunk>,
 }
-
-impl Role {
-    fn of(key: &str) -> Self {
-        const NAMES: &[&str] = &[
-            "name",
-            "key",
-            "id",
-            "field",
-            "parameter",
-            "param",
-            "header",
-            "variable",
-            "var",
-            "label",
-            "k",
-            "type",
-            "element",
-            "option",
-        ];
-        const VALUES: &[&str] = &[
-            "value",
-            "val",
-            "v",
-            "content",
-            "default",
-            "data",
-            "text",
-            "values",
-            "secretvalue",
-        ];
-        let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(key));
-        if is(NAMES) {
-            Self::Name
-        } else if is(VALUES) {
-            Self::Value
-        } else {
-            Self::None
-        }
-    }
-}
-
-/// The words of a JSON Schema that say what a value must look like and hold none.
-const SCHEMA: &[&str] = &[
-    "type",
-    "description",
-    "title",
-    "$ref",
-    "format",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "minimum",
-    "maximum",
-    "anyOf",
-    "oneOf",
-    "allOf",
-    "not",
-    "items",
-    "properties",
-    "required",
-    "additionalProperties",
-    "nullable",
-    "readOnly",
-    "writeOnly",
-    "deprecated",
-    "$comment",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "$defs",
-    "definitions",
-];
 
 pub(super) struct Walk<'a, 'e> {
     pub(super) engine: &'e mut Engine,
@@ -143,19 +78,20 @@ pub(super) struct Walk<'a, 'e> {
     limit: usize,
     pub(super) report: &'e mut Report,
     steps: Vec<Step>,
-    base: &'e str,
+    /// Makes the path of the value that is walked over; only where somebody asks for it.
+    base: &'e dyn Fn() -> String,
     nested: u8,
 }
 
 impl<'a, 'e> Walk<'a, 'e> {
-    /// A walk over `text` that lets `out` grow to `limit` bytes. `base` is put before each path.
+    /// A walk over `text` that lets `out` grow to `limit` bytes. What `base` makes is put before each path.
     pub(super) fn new(
         engine: &'e mut Engine,
         text: &'a str,
         out: &'e mut Vec<u8>,
         limit: usize,
         report: &'e mut Report,
-        base: &'e str,
+        base: &'e dyn Fn() -> String,
         nested: u8,
     ) -> Self {
         let steps = Vec::new();
@@ -311,12 +247,16 @@ impl<'a, 'e> Walk<'a, 'e> {
             Some(Step::Key(from, to)) => self.out.get(*from..*to) == Some(b"\"properties\""),
             _ => false,
         };
+        let mut seen = Members {
+            schema,
+            in_properties,
+            named: false,
+            valued: None,
+            chunk: None,
+        };
         self.at += 1;
         self.out.push(b'{');
         let mut first = true;
-        let mut named = false;
-        let mut valued: Option<(usize, usize, usize, usize)> = None;
-        let mut chunk = None;
         loop {
             let comma = !first;
             if !self.next(b'}', &mut first)? {
@@ -325,60 +265,83 @@ impl<'a, 'e> Walk<'a, 'e> {
             if comma {
                 self.out.push(b',');
             }
-            let key = self.key()?;
-            let class = self.engine.class(&key);
-            let role = Role::of(&key);
-            self.blanks();
-            let (raw, out) = (self.at, self.out.len());
-            let opens = self.peek()? == b'{';
-            if schema && !SCHEMA.contains(&&*key) {
-                self.conceal("key")?;
-            } else if class == KeyClass::Secret && in_properties && opens && self.is_schema() {
-                self.object(true)?;
-            } else if class == KeyClass::Secret || (role == Role::Value && named) {
-                self.conceal("key")?;
-            } else {
-                let value = self.value(class)?;
-                if role == Role::Name
-                    && let Some(name) = value.filter(|_| !opens)
-                {
-                    let name = self.again(name.raw);
-                    named |= self.engine.class(&name) == KeyClass::Secret;
-                }
-                if role == Role::Value {
-                    valued = Some((raw, self.at, out, self.out.len()));
-                }
-                if &*key == "text" && !opens {
-                    chunk = value.map(|chunk| Chunk {
-                        prose: true,
-                        ..chunk
-                    });
-                }
-            }
+            let name = self.key()?;
+            self.member(name, &mut seen)?;
             self.steps.pop();
             self.within()?;
         }
-        if named && let Some(valued) = valued {
+        if seen.named
+            && let Some(valued) = seen.valued
+        {
             self.conceal_written(valued);
-            chunk = None;
+            seen.chunk = None;
         }
         self.out.push(b'}');
-        Ok(chunk)
+        Ok(seen.chunk)
+    }
+
+    /// The value of a member whose name was just written.
+    fn member(&mut self, name: Name, seen: &mut Members) -> Result<(), Stop> {
+        self.blanks();
+        let (raw, out) = (self.at, self.out.len());
+        let opens = self.peek()? == b'{';
+        let secret = name.class == KeyClass::Secret;
+        if seen.schema && !name.schema {
+            return self.conceal("key");
+        }
+        if secret && seen.in_properties && opens && self.is_schema() {
+            return self.object(true).map(|_| ());
+        }
+        if secret || (name.role == Role::Value && seen.named) {
+            return self.conceal("key");
+        }
+        let value = self.value(name.class)?;
+        if name.role == Role::Name
+            && let Some(other) = value.filter(|_| !opens)
+        {
+            let other = self.again(other.raw);
+            seen.named |= classify(&other) == KeyClass::Secret;
+        }
+        if name.role == Role::Value {
+            seen.valued = Some((raw, self.at, out, self.out.len()));
+        }
+        if name.text && !opens {
+            seen.chunk = value.map(|chunk| Chunk {
+                prose: true,
+                ..chunk
+            });
+        }
+        Ok(())
     }
 
     /// Reads a key and its colon, writes both, and makes it the last step of the path.
-    fn key(&mut self) -> Result<Cow<'a, str>, Stop> {
+    fn key(&mut self) -> Result<Name, Stop> {
         if self.peek()? != b'"' {
             return Err(Stop::Syntax);
         }
         let (from, start) = (self.at, self.out.len());
-        let key = self.read()?;
-        self.write(&key, (from, self.at));
+        let rest = self.raw.get(from + 1..).unwrap_or_default();
+        let name = if let Some((name, length)) = self.engine.known_name(rest) {
+            self.at = from + length + 2;
+            self.out
+                .extend_from_slice(self.raw.get(from..self.at).unwrap_or_default());
+            name
+        } else {
+            let key = self.read()?;
+            self.write(&key, (from, self.at));
+            let name = Name::of(&key.value);
+            let raw = self.raw.get(from..self.at);
+            if self.out.get(start..) == raw {
+                let inside = self.raw.get(from + 1..self.at - 1);
+                self.engine.remember(inside.unwrap_or_default(), name);
+            }
+            name
+        };
         self.steps.push(Step::Key(start, self.out.len()));
         self.blanks();
         self.expect(b':')?;
         self.out.push(b':');
-        Ok(key.value)
+        Ok(name)
     }
 
     /// Whether the object that comes begins like a JSON Schema.
@@ -469,7 +432,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         let name = flag.trim_matches('"').trim_start_matches('-');
         flag.starts_with("\"-")
             && !name.contains('=')
-            && self.engine.class(name) == KeyClass::Secret
+            && classify(name) == KeyClass::Secret
     }
 
     fn flag_comes(&mut self) -> bool {
@@ -489,8 +452,8 @@ impl<'a, 'e> Walk<'a, 'e> {
         {
             return false;
         }
-        self.engine.class(&name) == KeyClass::Secret
-            && self.engine.class(&value) != KeyClass::Secret
+        classify(&name) == KeyClass::Secret
+            && classify(&value) != KeyClass::Secret
     }
 
     /// Writes the string at `chunk` anew; every later place in the output moves.
@@ -510,8 +473,8 @@ impl<'a, 'e> Walk<'a, 'e> {
 }
 
 /// The JSON Pointer (RFC 6901) of the current value, made of what was written, so redacted.
-fn pointer(base: &str, steps: &[Step], out: &[u8]) -> String {
-    let mut path = base.to_owned();
+fn pointer(base: &dyn Fn() -> String, steps: &[Step], out: &[u8]) -> String {
+    let mut path = base();
     for step in steps {
         path.push('/');
         match step {

@@ -7,6 +7,15 @@ use tacho_event::redact::detectors::{
 };
 use tacho_event::redact::rules::Kind;
 
+/// How the candidates are found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// A set of all expressions says which of them to run.
+    Set,
+    /// Each expression is run.
+    Each,
+}
+
 pub(crate) struct Plain {
     table: Vec<Detector>,
     set: RegexSet,
@@ -32,9 +41,12 @@ impl Plain {
         Self { table, set, each }
     }
 
-    fn candidates(&self, text: &str, decode: bool, hits: &mut Vec<Hit>) {
-        for at in self.set.matches(text.as_bytes()) {
-            let detector = &self.table[at];
+    fn candidates(&self, text: &str, search: Search, decode: bool, hits: &mut Vec<Hit>) {
+        let set = (search == Search::Set).then(|| self.set.matches(text.as_bytes()));
+        for (at, detector) in self.table.iter().enumerate() {
+            if set.as_ref().is_some_and(|set| !set.matched(at)) {
+                continue;
+            }
             let mut from = 0;
             while let Some(found) = self.each[at].find_at(text.as_bytes(), from) {
                 let (start, end) = (found.start(), found.end());
@@ -65,7 +77,7 @@ impl Plain {
                     }
                     Confirm::Decode(open) if decode => {
                         for (start, end, inside) in open(text, start, end) {
-                            if self.holds_secret(&inside) {
+                            if self.holds_secret(&inside, search) {
                                 let (rule, kind) = (detector.id, detector.kind);
                                 hits.push(Hit {
                                     context: start,
@@ -84,19 +96,19 @@ impl Plain {
         }
     }
 
-    fn holds_secret(&self, text: &str) -> bool {
+    fn holds_secret(&self, text: &str, search: Search) -> bool {
         let mut hits = Vec::new();
-        self.candidates(text, false, &mut hits);
+        self.candidates(text, search, false, &mut hits);
         resolve(text, &mut hits);
         !hits.is_empty()
     }
 
     /// The redacted form of `text`.
-    pub(crate) fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str, search: Search) -> String {
         let mut current = text.to_owned();
         for _ in 0..8 {
             let mut hits = Vec::new();
-            self.candidates(&current, true, &mut hits);
+            self.candidates(&current, search, true, &mut hits);
             resolve(&current, &mut hits);
             if hits.is_empty() {
                 return current;

@@ -78,16 +78,15 @@ impl<'a> Walk<'a, '_> {
     pub(super) fn read(&mut self) -> Result<Text<'a>, Stop> {
         self.expect(b'"')?;
         let start = self.at;
-        let mut seen = 0;
         let rest = self.raw.get(start..).unwrap_or_default();
-        let mut length = 0;
-        for byte in rest {
-            let signs = self.engine.scanner().sign(*byte);
-            seen |= signs;
-            if signs & sign::ESCAPE != 0 {
-                break;
-            }
-            length += 1;
+        let end = memchr::memchr2(b'"', b'\\', rest);
+        let length = end.unwrap_or(rest.len());
+        let seen = self
+            .engine
+            .scanner()
+            .signs(rest.get(..length).unwrap_or_default());
+        if seen & sign::CONTROL != 0 {
+            return Err(Stop::Syntax);
         }
         match rest.get(length) {
             Some(b'"') => {
@@ -100,8 +99,7 @@ impl<'a> Walk<'a, '_> {
                     verbatim: seen & sign::ODD == 0,
                 })
             }
-            Some(b'\\') => self.unescape(start, length),
-            Some(_) => Err(Stop::Syntax),
+            Some(_) => self.unescape(start, length),
             None => Err(Stop::End),
         }
     }
@@ -110,6 +108,8 @@ impl<'a> Walk<'a, '_> {
         let window = self.engine.window();
         let mut value = String::with_capacity((plain * 2 + 32).min(window));
         let mut length = 0;
+        // Whether every escape is the one that would be written.
+        let mut usual = true;
         let mut put = |piece: &str| {
             length += piece.len();
             if value.len() < window {
@@ -122,12 +122,17 @@ impl<'a> Walk<'a, '_> {
         loop {
             match self.peek()? {
                 b'"' => break,
-                b'\\' => put(self.escape()?.encode_utf8(&mut [0; 4])),
+                b'\\' => {
+                    let letter = self.raw.get(self.at + 1);
+                    usual &= matches!(letter, Some(b'n' | b'"' | b'\\' | b't' | b'r'));
+                    put(self.escape()?.encode_utf8(&mut [0; 4]));
+                }
                 0..0x20 => return Err(Stop::Syntax),
                 _ => {
                     let rest = self.raw.get(self.at..).unwrap_or_default();
                     let run = memchr::memchr2(b'"', b'\\', rest).ok_or(Stop::End)?;
-                    if rest.iter().take(run).any(|byte| *byte < b' ') {
+                    let control = |sum, byte: &u8| sum | u8::from(*byte < b' ');
+                    if rest.iter().take(run).fold(0, control) != 0 {
                         return Err(Stop::Syntax);
                     }
                     put(self.text.get(self.at..self.at + run).unwrap_or_default());
@@ -141,7 +146,7 @@ impl<'a> Walk<'a, '_> {
             value: Cow::Owned(value),
             length,
             seen,
-            verbatim: false,
+            verbatim: usual && seen & sign::ODD == 0,
         })
     }
 
