@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tacho_event::{
-    Actor, Detail, Direction, Event, EventId, EventType, IdSource, RunId, Severity, Timestamp,
-    Unredacted,
+    Actor, CallId, Detail, Direction, Event, EventId, EventType, IdSource, Outcome, RunId,
+    Severity, Timestamp, Unredacted,
 };
 
 use self::links::{Links, TaskId};
@@ -33,7 +33,7 @@ use crate::fields::{Meta, Params, text};
 use crate::frame::Frame;
 use crate::message::{IdKey, Line, Message, Shape};
 
-pub use self::ending::Ending;
+pub use self::ending::{Argv, Ending};
 pub use self::tools::Definitions;
 
 /// One instant on both clocks.
@@ -95,8 +95,10 @@ pub struct Observed {
     pub waits: bool,
     /// The requests in it, to be refused should they not be recorded.
     pub requests: Vec<Asked>,
-    /// The raw ids of the answers in it, to be replaced should their outcome not be recorded.
-    pub answers: Vec<Bytes>,
+    /// The answers in it, to be replaced should their outcome not be recorded.
+    pub answers: Vec<Answered>,
+    /// The requests that it cancels once it is passed on; then [`Exchange::cancelled`] is due.
+    pub cancels: Vec<Cancel>,
     /// It was a batch, so replies in its place come as one.
     pub batch: bool,
     /// [`Exchange::definitions`] is not what it was before.
@@ -110,6 +112,24 @@ pub struct Asked {
     pub id: Bytes,
     /// The record of its intent.
     pub intent: EventId,
+}
+
+/// An answer that was observed.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The id as written.
+    pub id: Bytes,
+    /// The intent, the call and the type of the request that it ended; none of an answer to nothing.
+    pub to: Option<(EventId, CallId, EventType)>,
+}
+
+/// A request that a notification names.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    asker: Direction,
+    key: IdKey,
+    intent: EventId,
+    outcome: Outcome,
 }
 
 impl Exchange {
@@ -166,6 +186,7 @@ impl Exchange {
         let messages = line.messages();
         traffic.messages += u64::try_from(messages.len()).unwrap_or(u64::MAX);
         seen.batch = matches!(line, Line::Batch(_));
+        seen.events.reserve_exact(messages.len());
         seen.waits = from == Direction::ClientToServer
             || messages
                 .iter()
@@ -255,7 +276,6 @@ impl Exchange {
             event.details.push(("progress_token", raw(token)));
         }
         self.related_task(&mut event, from, &meta);
-        let mut ended = None;
         match message.method.as_deref() {
             Some("notifications/cancelled") => {
                 if let Some(id) = params.request_id {
@@ -266,10 +286,10 @@ impl Exchange {
                         .details
                         .push(("reason", Detail::Text(Unredacted::new(reason))));
                 }
-                ended = self.cancel(from, &params, now);
-                event.call = ended
-                    .as_ref()
-                    .map_or(event.call, |outcome: &Event| outcome.call);
+                if let Some((cancel, call)) = self.cancel(from, &params) {
+                    event.call = Some(call);
+                    seen.cancels.push(cancel);
+                }
             }
             Some("notifications/tasks/status" | "notifications/tasks") => {
                 self.task_status(&mut event, from, &params);
@@ -277,7 +297,6 @@ impl Exchange {
             _ => {}
         }
         seen.events.push(event);
-        seen.events.extend(ended);
     }
 
     fn unparsed(

@@ -14,7 +14,16 @@ pub const READ_BYTES: usize = 64 * 1024;
 /// commas become millions of events.
 pub const BATCH_ELEMENTS: usize = 16_384;
 
-/// Requests open at once in one direction. Past it the oldest is given up: its outcome is
+/// An id, a progress token or a task's id, in bytes, up to which it is kept as it is while its request is
+/// open. Real ones are a few dozen bytes. Of longer ids and tokens a hash is kept; tasks with longer
+/// ids are not followed.
+pub const ID_BYTES: usize = 1_024;
+
+/// A method's or tool's name, in bytes, as it is kept while its request is open, to be repeated in the
+/// outcome. Above what a record keeps of a name, so that redaction sees that it was longer.
+pub const OPEN_NAME_BYTES: usize = 1_024;
+
+/// Requests open at once in one direction, however many bear the same id. Past it the oldest is given up: its outcome is
 /// `interrupted`, and an answer that still comes is recorded as late.
 pub const OPEN_REQUESTS: usize = 65_536;
 
@@ -35,10 +44,6 @@ pub const TASKS: usize = 16_384;
 
 /// Progress tokens known at once. Past it progress of the oldest is no longer linked to its call.
 pub const PROGRESS_TOKENS: usize = 65_536;
-
-/// Requests that may be open under one and the same id, which a correct peer never does. Past it the
-/// oldest of them is given up.
-pub const SAME_ID: usize = 1_024;
 
 /// What a client or a server says of itself, in bytes; longer claims are not believed.
 pub const PARTY_BYTES: usize = 64 * 1024;
@@ -77,8 +82,14 @@ pub const TERM_GRACE: Duration = Duration::from_millis(1_500);
 /// process holds it open, before it is given up.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
-/// How long the last records and answers may take on the way out.
+/// How long everything together may wait for the recorder on the way out: for the session's last records,
+/// and for the records that the last answers depend on. A recorder that hangs, be it stopped or on a dead
+/// disk, must not keep this process for ever; what it did not confirm by then is not forwarded. The same
+/// time without a receipt, once the client has closed its end, is when no answer is expected any more.
 pub const FINISH_GRACE: Duration = Duration::from_secs(5);
+
+/// Messages that a queue keeps room for when it is empty again after a burst.
+pub const OUTBOX_KEPT: usize = 64;
 
 /// How often requests that have waited too long are looked for.
 pub const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);

@@ -4,9 +4,10 @@
 //! shape. The order of members means nothing (the TypeScript SDK writes `id` last).
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use crate::frame::{End, Frame};
-use crate::limits::BATCH_ELEMENTS;
+use crate::limits::{BATCH_ELEMENTS, ID_BYTES};
 use crate::scan;
 
 /// What a line holds.
@@ -219,6 +220,8 @@ pub enum IdKey {
     Number(String),
     /// A string, unescaped.
     Text(String),
+    /// SHA-256 of a number as written, or of a string's text, longer than [`ID_BYTES`]. Never recorded.
+    Long([u8; 32]),
 }
 
 impl IdKey {
@@ -228,10 +231,16 @@ impl IdKey {
             return Self::Int(number);
         }
         if let Some(text) = scan::text(raw) {
+            if text.len() > ID_BYTES {
+                return Self::long(b'"', text.as_bytes());
+            }
             return Self::Text(text.into_owned());
         }
         if raw.is_empty() || raw == b"null" {
             return Self::Null;
+        }
+        if raw.len() > ID_BYTES {
+            return Self::long(b'0', raw);
         }
         let number = String::from_utf8_lossy(raw).into_owned();
         // `3.0` and `3e0` are 3 to every peer that reads numbers as JavaScript does.
@@ -243,6 +252,11 @@ impl IdKey {
             Some(integer) => Self::Int(integer),
             None => Self::Number(number),
         }
+    }
+
+    fn long(kind: u8, id: &[u8]) -> Self {
+        let hash = Sha256::new().chain_update([kind]).chain_update(id);
+        Self::Long(hash.finalize().into())
     }
 }
 
@@ -355,6 +369,19 @@ mod tests {
             let key = |raw: &str| IdKey::of(raw.as_bytes());
             assert_eq!(key(left) == key(right), equal, "{left} {right}");
         }
+    }
+
+    #[test]
+    fn a_long_id_takes_no_room() {
+        let long = |end: &str| format!("\"{}{end}\"", "a".repeat(ID_BYTES));
+        let key = |raw: &str| IdKey::of(raw.as_bytes());
+        assert!(matches!(key(&long("")), IdKey::Text(_)));
+        assert!(matches!(key(&long("b")), IdKey::Long(_)));
+        assert_eq!(key(&long("b")), key(&long("\\u0062")));
+        assert_ne!(key(&long("b")), key(&long("c")));
+        let digits = "1".repeat(ID_BYTES + 1);
+        assert!(matches!(key(&digits), IdKey::Long(_)));
+        assert_ne!(key(&digits), key(&format!("\"{digits}\"")));
     }
 
     proptest! {

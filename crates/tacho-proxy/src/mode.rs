@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tacho_log::{Patience, Receipt};
+use tacho_log::Receipt;
 
 /// How much a call depends on its record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,13 +22,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// How long a full queue to the recorder may hold up a message.
-    pub(crate) const fn patience(self) -> Patience {
-        match self {
-            Self::Strict => Patience::Wait,
-            Self::Blocking { deadline } => Patience::UpTo(deadline),
-            Self::BestEffort => Patience::Never,
-        }
+    pub(crate) const fn is_blocking(self) -> bool {
+        matches!(self, Self::Blocking { .. })
     }
 }
 

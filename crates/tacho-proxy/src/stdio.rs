@@ -25,7 +25,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
@@ -38,8 +38,8 @@ use self::door::{Door, Recording};
 use self::outbox::Outbox;
 use self::relay::Relay;
 use self::supervise::{Happening, supervise};
-use crate::exchange::{Definitions, Ending, Exchange, Setup, Traffic};
-use crate::limits::MESSAGE_BYTES;
+use crate::exchange::{Argv, Definitions, Ending, Exchange, Setup, Traffic};
+use crate::limits::{EXPIRY_INTERVAL, FINISH_GRACE, MESSAGE_BYTES};
 use crate::mode::Mode;
 
 pub use self::child::Status;
@@ -237,8 +237,14 @@ fn run_with<R: Recording>(
     happened: &Receiver<Happening>,
 ) -> Result<ExitInfo, RunError> {
     let expires = setup.call_timeout.is_some();
-    let (child, server_input, server_output) = child::spawn(&ways.command, &ways.args)?;
-    let child = Arc::new(child);
+    let argv = Argv {
+        command: ways.command.to_string_lossy().into_owned(),
+        arguments: ways
+            .args
+            .iter()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
+    };
     let door = Arc::new(Door::new(
         Exchange::new(setup),
         recorder,
@@ -246,7 +252,13 @@ fn run_with<R: Recording>(
         ways.mode,
         ways.listed,
     ));
-    door.server_started(&ways.command.to_string_lossy(), child.pid());
+    let spawned = child::spawn(&ways.command, &ways.args);
+    let (child, server_input, server_output) = spawned.inspect_err(|error| {
+        let deadline = Instant::now() + FINISH_GRACE;
+        door.launch_failed(&argv, error.exit_code(), error.to_string(), deadline);
+    })?;
+    let child = Arc::new(child);
+    door.server_started(&argv, child.pid());
     let to_server = Arc::new(Outbox::new(server_input));
     let to_client = Arc::new(Outbox::new(ways.client.output));
 
@@ -269,13 +281,26 @@ fn run_with<R: Recording>(
         server_output,
         &happenings,
     )
-    .and_then(|()| start_waiting(&child, happenings));
+    .and_then(|()| start_waiting(&child, happenings))
+    .and_then(|()| {
+        if expires {
+            start_expiring(&door)
+        } else {
+            Ok(())
+        }
+    });
     if let Err(error) = started {
         child.signal(rustix::process::Signal::KILL);
+        let status = child.wait();
+        let ending = Ending {
+            client_left: false,
+            server: status.words(),
+        };
+        drop(door.close(&ending, status.detail(), Instant::now() + FINISH_GRACE));
         return Err(error);
     }
 
-    let status = supervise(&door, &child, &to_server, &to_client, happened, expires);
+    let status = supervise(&door, &child, &to_server, &to_client, happened);
     Ok(ExitInfo {
         status,
         definitions: door.definitions(),
@@ -317,6 +342,16 @@ fn start_waiting(child: &Arc<Child>, happenings: SyncSender<Happening>) -> Resul
     start("server", move || {
         let status = child.wait();
         report(&happenings, Happening::ServerExited(status));
+    })
+}
+
+/// On a thread of its own, because recording may have to wait and the supervisor must not.
+fn start_expiring<R: Recording>(door: &Arc<Door<R>>) -> Result<(), RunError> {
+    let door = Arc::clone(door);
+    start("expiry", move || {
+        while door.expire() {
+            std::thread::sleep(EXPIRY_INTERVAL);
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use tacho_event::{Detail, Direction, Event, EventType, Outcome, Severity, Stage,
 use super::links::TaskId;
 use super::open::{Open, Purpose};
 use super::verdict::{Inner, Verdict};
-use super::{Exchange, Moment, Observed};
+use super::{Answered, Exchange, Moment, Observed};
 use crate::fields::{Answer, Meta, Params, text};
 use crate::message::{IdKey, Message};
 
@@ -17,10 +17,18 @@ impl Exchange {
         message: &Message,
         now: Moment,
     ) {
-        seen.answers.extend(message.id.clone());
         let key = IdKey::of(message.id.as_deref().unwrap_or_default());
         let asker = from.reverse();
-        let Some(open) = self.opens.take(asker, &key) else {
+        let open = self.opens.take(asker, &key);
+        seen.answers.extend(message.id.clone().map(|id| {
+            Answered {
+                id,
+                to: open
+                    .as_ref()
+                    .map(|open| (open.intent, open.call, open.kind)),
+            }
+        }));
+        let Some(open) = open else {
             let event = self.stray(from, message, &key, now);
             seen.events.push(event);
             return;
@@ -74,7 +82,7 @@ impl Exchange {
         event.tool = open.tool.map(Unredacted::new);
         event.duration = Some(now.mono.saturating_duration_since(open.started));
         if event.request.is_none() {
-            event.request = Some(Unredacted::new(open.id));
+            event.request = open.id.map(Unredacted::new);
         }
     }
 

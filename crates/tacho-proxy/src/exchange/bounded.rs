@@ -4,6 +4,9 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
+/// Entries that an empty map keeps room for.
+const KEPT: usize = 64;
+
 /// A map of at most `limit` entries that remembers in which order they came.
 #[derive(Debug)]
 pub(super) struct Bounded<K, V> {
@@ -58,10 +61,23 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     {
         let (number, value) = self.entries.remove(key)?;
         self.order.remove(&number);
+        if self.entries.is_empty() && self.entries.capacity() > KEPT {
+            // A burst is over.
+            self.entries.shrink_to(KEPT);
+        }
         Some(value)
     }
 
-    pub(super) fn pop_oldest(&mut self) -> Option<(K, V)> {
+    /// The entry that came first.
+    pub(super) fn oldest(&self) -> Option<&K> {
+        self.order.first_key_value().map(|(_, key)| key)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn pop_oldest(&mut self) -> Option<(K, V)> {
         let (_, key) = self.order.pop_first()?;
         let (_, value) = self.entries.remove(&key)?;
         Some((key, value))
@@ -72,10 +88,6 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         self.order
             .values()
             .filter_map(|key| Some((key, self.get(key)?)))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
     }
 }
 
@@ -92,8 +104,8 @@ mod tests {
         assert_eq!(map.insert("c", 4), Some(("b", 2)));
         assert_eq!(map.iter().collect::<Vec<_>>(), [(&"a", &3), (&"c", &4)]);
         assert_eq!(
-            (map.remove("a"), map.remove("a"), map.len()),
-            (Some(3), None, 1)
+            (map.remove("a"), map.remove("a"), map.oldest()),
+            (Some(3), None, Some(&"c"))
         );
         assert_eq!(map.order.len(), 1);
     }

@@ -1,12 +1,13 @@
 //! Requests that end without an answer, and the connection's own events.
 
 use tacho_event::{
-    Detail, Direction, Event, EventType, Failure, Layer, Outcome, Severity, Unredacted,
+    CallId, Detail, Direction, Event, EventType, Failure, Layer, Outcome, Severity, Stage,
+    Unredacted, write_string,
 };
 
 use super::open::{Open, Purpose};
 use super::verdict::{Verdict, says_timeout};
-use super::{Asked, Exchange, Moment};
+use super::{Answered, Asked, Cancel, Exchange, Moment};
 use crate::fields::Params;
 use crate::message::IdKey;
 
@@ -19,6 +20,36 @@ pub struct Ending {
     pub client_left: bool,
     /// What became of the server, after "the server": `exited with status 1`.
     pub server: String,
+}
+
+/// What was run, or should have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argv {
+    /// The program.
+    pub command: String,
+    /// Its arguments: redacted as one JSON array, so that the value after `--token` is known for what
+    /// it is.
+    pub arguments: Vec<String>,
+}
+
+impl Argv {
+    fn details(&self) -> Vec<(&'static str, Detail)> {
+        let mut json = vec![b'['];
+        for (at, argument) in self.arguments.iter().enumerate() {
+            if at > 0 {
+                json.push(b',');
+            }
+            write_string(&mut json, argument);
+        }
+        json.push(b']');
+        vec![
+            (
+                "command",
+                Detail::Text(Unredacted::from(self.command.as_str())),
+            ),
+            ("arguments", Detail::Json(Unredacted::new(json.into()))),
+        ]
+    }
 }
 
 impl Exchange {
@@ -35,30 +66,72 @@ impl Exchange {
         self.unanswered(asker, open, Verdict::plain(Outcome::Interrupted), now)
     }
 
-    /// `notifications/cancelled` from one side: the outcome of the request that it names.
+    /// `notifications/cancelled` from one side: the request that it names, and its call. What was
+    /// not passed on cancels nothing, so the outcome waits for [`Exchange::cancelled`].
     pub(super) fn cancel(
         &mut self,
         from: Direction,
         params: &Params<'_>,
-        now: Moment,
-    ) -> Option<Event> {
+    ) -> Option<(Cancel, CallId)> {
         let key = IdKey::of(params.request_id?);
-        let timeout = says_timeout(params.reason);
-        let outcome = if timeout {
+        let outcome = if says_timeout(params.reason) {
             Outcome::Timeout
         } else {
             Outcome::Cancelled
         };
-        let asker = if self.opens.get(from, &key).is_some() {
-            from
+        let (asker, open) = if let Some(open) = self.opens.get(from, &key) {
+            (from, open)
         } else {
             // A server ends a subscription of the client's in this way (2026-07-28).
             let other = self.opens.get(from.reverse(), &key)?;
-            matches!(other.purpose, Purpose::Listen).then_some(from.reverse())?
+            matches!(other.purpose, Purpose::Listen).then_some((from.reverse(), other))?
         };
-        let open = self.opens.take(asker, &key)?;
-        self.opens.remember_late(asker, &open);
-        Some(self.unanswered(asker, open, Verdict::plain(outcome), now))
+        let cancel = Cancel {
+            asker,
+            key,
+            intent: open.intent,
+            outcome,
+        };
+        Some((cancel, open.call))
+    }
+
+    /// A cancellation is passed on: the outcomes of the requests that it named, unless they have
+    /// been answered meanwhile.
+    pub fn cancelled(&mut self, cancels: &[Cancel], now: Moment) -> Vec<Event> {
+        let mut events = Vec::new();
+        for cancel in cancels {
+            let taken = self
+                .opens
+                .take_intent(cancel.asker, &cancel.key, cancel.intent);
+            if let Some(open) = taken {
+                self.opens.remember_late(cancel.asker, &open);
+                let verdict = Verdict::plain(cancel.outcome);
+                events.push(self.unanswered(cancel.asker, open, verdict, now));
+            }
+        }
+        events
+    }
+
+    /// Answers that were not passed on because their outcomes could not be recorded: outcomes that
+    /// say so, which may be recorded when the recorder is back, lest the intents stay open.
+    pub fn withheld(&mut self, answers: &[Answered], why: &str, now: Moment) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (intent, call, kind) in answers.iter().filter_map(|answer| answer.to) {
+            let mut event = self.event(kind, now);
+            event.stage = Stage::Outcome(intent);
+            event.call = Some(call);
+            event.severity = Severity::Error;
+            event.outcome = Some(Outcome::Error);
+            event.error = Some(Failure {
+                layer: Layer::Transport,
+                code: None,
+                message: Unredacted::new(format!(
+                    "the outcome could not be recorded in time, and the answer was withheld: {why}"
+                )),
+            });
+            events.push(event);
+        }
+        events
     }
 
     /// Ends the record of requests for which the operator's limit for waiting has passed.
@@ -141,13 +214,25 @@ impl Exchange {
         events
     }
 
-    /// The server process runs. Its arguments are not said: people put passwords there.
-    pub fn server_started(&mut self, command: &str, pid: u32, now: Moment) -> Event {
+    /// The server process runs.
+    pub fn server_started(&mut self, argv: &Argv, pid: u32, now: Moment) -> Event {
         let mut event = self.event(EventType::ServerStarted, now);
-        event.details = vec![
-            ("command", Detail::Text(Unredacted::from(command))),
-            ("pid", Detail::Int(i64::from(pid))),
-        ];
+        event.details = argv.details();
+        event.details.push(("pid", Detail::Int(i64::from(pid))));
+        event
+    }
+
+    /// The server process could not be started; `code` is what a shell would exit with.
+    pub fn launch_failed(&mut self, argv: &Argv, code: i32, why: String, now: Moment) -> Event {
+        let mut event = self.event(EventType::ServerExited, now);
+        event.severity = Severity::Error;
+        event.outcome = Some(Outcome::Error);
+        event.error = Some(Failure {
+            layer: Layer::Transport,
+            code: Some(i64::from(code)),
+            message: Unredacted::new(why),
+        });
+        event.details = argv.details();
         event
     }
 

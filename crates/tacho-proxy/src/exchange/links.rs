@@ -6,7 +6,7 @@ use tacho_event::{CallId, Direction};
 
 use super::bounded::Bounded;
 use crate::fields::{Params, text};
-use crate::limits::{PROGRESS_TOKENS, ROUND_KEY_BYTES, ROUNDS, TASKS};
+use crate::limits::{ID_BYTES, PROGRESS_TOKENS, ROUND_KEY_BYTES, ROUNDS, TASKS};
 use crate::message::IdKey;
 
 /// How the next round of a call is recognised: a hash under a key of this process, never stored.
@@ -20,11 +20,11 @@ pub(super) struct TaskId {
 }
 
 impl TaskId {
-    /// From a raw `taskId`.
+    /// From a raw `taskId`; none of one longer than [`ID_BYTES`].
     pub(super) fn of(side: Direction, raw: Option<&[u8]>) -> Option<Self> {
         Some(Self {
             side,
-            id: text(raw)?,
+            id: text(raw).filter(|id| id.len() <= ID_BYTES)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Requests: their intents, and what has to be known of them when the answer comes.
 
+use bytes::Bytes;
 use tacho_event::{
     CallId, Detail, Direction, Event, EventType, Outcome, Severity, Stage, Unredacted,
 };
@@ -8,6 +9,7 @@ use super::links::TaskId;
 use super::open::{Open, Purpose};
 use super::{Asked, Exchange, Moment, Observed, kind, may_take_rounds};
 use crate::fields::{Meta, Params, text};
+use crate::limits::{ID_BYTES, OPEN_NAME_BYTES};
 use crate::message::{IdKey, Message};
 
 impl Exchange {
@@ -35,7 +37,7 @@ impl Exchange {
         let open = self.opened(&mut event, from, message, &params, &meta, tool, now);
 
         seen.requests.push(Asked {
-            id: open.id.clone(),
+            id: message.id.clone().unwrap_or_default(),
             intent: event.id,
         });
         let (reused, given_up) = self.opens.insert(from, open);
@@ -122,13 +124,18 @@ impl Exchange {
             self.links.expect_progress(from, token.clone(), call);
         }
         let first = params.cursor.is_none();
+        let id = message.id.as_deref().unwrap_or_default();
         Open {
             intent: event.id,
             call,
             kind: event.kind,
-            method: method.to_owned(),
-            tool,
-            id: message.id.clone().unwrap_or_default(),
+            method: kept_name(method).to_owned(),
+            tool: tool.map(|mut name| {
+                name.truncate(kept_name(&name).len());
+                name
+            }),
+            key: IdKey::of(id),
+            id: (id.len() <= ID_BYTES).then(|| Bytes::copy_from_slice(id)),
             started: now.mono,
             progress,
             round,
@@ -161,4 +168,10 @@ impl Exchange {
         }
         event
     }
+}
+
+/// The name, or its beginning where it is far too long to be one.
+fn kept_name(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(OPEN_NAME_BYTES))
+        .unwrap_or(name)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use tacho_event::{Auth, CallId, Layer, Outcome, Stage};
+use tacho_event::{Auth, Layer, Stage};
 
 use super::*;
 use crate::frame::End;
@@ -79,9 +79,10 @@ impl Play {
                     "C" => Direction::ClientToServer,
                     _ => Direction::ServerToClient,
                 };
-                self.exchange
-                    .observe(from, &frame(message.as_bytes()), now)
-                    .events
+                let mut seen = self.exchange.observe(from, &frame(message.as_bytes()), now);
+                let ended = self.exchange.cancelled(&seen.cancels, now);
+                seen.events.extend(ended);
+                seen.events
             }
             Some(("wait", ms)) => {
                 self.ms += ms.parse::<u64>().unwrap();
@@ -249,7 +250,8 @@ fn an_outcome_has_its_duration_and_result() {
     let answer = frame(br#"{"result":{"serverInfo":{"name":"s","version":"3"}},"id":1}"#);
     let seen = exchange.observe(Direction::ServerToClient, &answer, moment(start, 40));
     assert_eq!(seen.events[0].duration, Some(Duration::from_millis(40)));
-    assert_eq!(seen.answers, [Bytes::from_static(b"1")]);
+    assert_eq!(&seen.answers[0].id[..], b"1");
+    assert!(seen.answers[0].to.is_some());
     assert!(
         seen.events[0]
             .result
@@ -367,6 +369,103 @@ fn past_the_limit_the_oldest_is_given_up() {
     );
 }
 
+/// The limit is on requests, not on ids, and each request that makes room has its outcome.
+#[test]
+fn ids_used_again_count_and_none_vanishes() {
+    let mut exchange = exchange(&[], None);
+    let mut ended = std::collections::BTreeSet::new();
+    let mut note = |events: Vec<Event>| {
+        for event in events {
+            if let Stage::Outcome(intent) = event.stage {
+                assert!(ended.insert(intent));
+            }
+        }
+    };
+    let asked = crate::limits::OPEN_REQUESTS + 1_000;
+    for number in 0..asked {
+        let line = format!(r#"{{"id":{},"method":"x"}}"#, number % 7);
+        note(observe(&mut exchange, Direction::ClientToServer, line.as_bytes()).events);
+    }
+    assert_eq!(exchange.open_requests(), crate::limits::OPEN_REQUESTS);
+    let ending = Ending {
+        client_left: false,
+        server: "exited".to_owned(),
+    };
+    note(exchange.close(&ending, moment(Instant::now(), 0)));
+    assert_eq!(ended.len(), asked);
+}
+
+/// What is kept of an open request is a copy of the little that is needed.
+#[test]
+fn an_open_request_does_not_hold_its_message() {
+    let mut exchange = exchange(&[], None);
+    let long = "i".repeat(crate::limits::ID_BYTES);
+    for (id, kept) in [("1", true), (&*format!("\"{long}\""), false)] {
+        let ask = frame(
+            format!(
+                r#"{{"id":{id},"method":"{}","params":{{"a":"{}"}}}}"#,
+                "m".repeat(5_000),
+                "x".repeat(100_000)
+            )
+            .as_bytes(),
+        );
+        let from = Direction::ClientToServer;
+        drop(exchange.observe(from, &ask, moment(Instant::now(), 0)));
+        let again = ask.bytes.clone();
+        drop(ask);
+        assert!(again.is_unique(), "the message is freed");
+        let limit = exchange.call_timeout.replace(Duration::ZERO);
+        let ended = exchange.expire(moment(Instant::now(), 10));
+        exchange.call_timeout = limit;
+        assert_eq!(ended.len(), 1);
+        assert_eq!(ended[0].request.is_some(), kept);
+        let method = ended[0].method.as_ref().unwrap().expose();
+        assert_eq!(method.len(), crate::limits::OPEN_NAME_BYTES);
+        let late = observe(
+            &mut exchange,
+            Direction::ServerToClient,
+            format!(r#"{{"id":{id},"result":{{}}}}"#).as_bytes(),
+        );
+        assert_eq!(late.events[0].details[0].0, "late", "found by its hash");
+    }
+}
+
+/// What exactly was run is in the record, save its secrets.
+#[test]
+fn arguments_are_recorded_without_their_secrets() {
+    use tacho_event::{DigestKey, Options, Redactor};
+    let mut exchange = exchange(&[], None);
+    let argv = Argv {
+        command: "server".to_owned(),
+        arguments: [
+            "--root",
+            "/srv/da\"ta",
+            "--token",
+            "s3cr3t-one",
+            "API_KEY=s3cr3t-two",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    };
+    let now = moment(Instant::now(), 0);
+    for event in [
+        exchange.server_started(&argv, 7, now),
+        exchange.launch_failed(&argv, 127, "server: command not found".to_owned(), now),
+    ] {
+        let mut redactor = Redactor::new(&Options::default(), DigestKey::new([1; 32]));
+        let record = redactor.redact(event).encode();
+        let text = String::from_utf8_lossy(record.body()).into_owned();
+        for kept in [
+            "\"command\":\"server\"",
+            "[\"--root\",\"/srv/da\\\"ta\",\"--token\"",
+            "API_KEY=",
+        ] {
+            assert!(text.contains(kept), "{kept} not in {text}");
+        }
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+}
+
 #[test]
 fn what_was_not_forwarded_is_denied() {
     let mut exchange = exchange(&[], None);
@@ -426,6 +525,10 @@ proptest! {
             let directed = seen.events.iter().filter(|event| event.direction.is_some()).count();
             prop_assert_eq!(directed, 1);
             note(seen.events);
+            // Every other cancellation is withheld.
+            if *client {
+                note(exchange.cancelled(&seen.cancels, moment(Instant::now(), 0)));
+            }
         }
         let ending = Ending { client_left: false, server: "exited".to_owned() };
         note(exchange.close(&ending, moment(Instant::now(), 0)));

@@ -3,27 +3,36 @@
 //! The lock makes the order of the log the order in which things were seen: no outcome before its
 //! intent, whichever thread saw it. It is held for about a microsecond, and longer only while the
 //! queue to the recorder is full, when both directions would have to wait anyway. It is never held
-//! while a byte is read or written.
+//! while a byte is read or written, and the supervisor never waits for it without a deadline.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tacho_event::{Detail, Direction, Event};
 use tacho_log::{Clock, Patience, RecordError, Recorder, Ticket};
 
 use super::{Counts, Definitions, Ending};
-use crate::exchange::{Asked, Exchange, Moment, Observed};
+use crate::exchange::{Answered, Argv, Asked, Cancel, Exchange, Moment, Observed};
 use crate::frame::Frame;
 use crate::message::Line;
 use crate::mode::{Mode, Permit, Waiver};
+
+/// How often a lock is tried that must not be waited for.
+const RETRY: Duration = Duration::from_millis(2);
+
+/// How long the counts are waited for when the session is over; nobody holds the lock then who is not
+/// stuck.
+const COUNTS_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What records: a [`Recorder`], or a double that tests can make fail.
 pub(super) trait Recording: Send + Sync + 'static {
     type Ticket: Send + 'static;
 
     fn record(&self, event: Event, patience: Patience) -> Self::Ticket;
+
+    /// Whether waiting would return at once.
+    fn is_settled(ticket: &Self::Ticket) -> bool;
 
     fn wait(ticket: Self::Ticket, deadline: Option<Instant>) -> Result<Permit, RecordError>;
 }
@@ -33,6 +42,10 @@ impl Recording for Recorder {
 
     fn record(&self, event: Event, patience: Patience) -> Ticket {
         Self::record(self, event, patience)
+    }
+
+    fn is_settled(ticket: &Ticket) -> bool {
+        ticket.is_settled()
     }
 
     fn wait(ticket: Ticket, deadline: Option<Instant>) -> Result<Permit, RecordError> {
@@ -46,11 +59,14 @@ pub(super) struct Covered<T> {
     pub(super) frame: Frame,
     pub(super) received: Instant,
     pub(super) requests: Vec<Asked>,
-    pub(super) answers: Vec<Bytes>,
+    pub(super) answers: Vec<Answered>,
     pub(super) batch: bool,
     pub(super) definitions: Option<Definitions>,
+    cancels: Vec<Cancel>,
     tickets: Vec<T>,
     waits: bool,
+    /// Known before anybody had to wait: its records could not be made.
+    failed: Option<RecordError>,
 }
 
 pub(super) struct Door<R> {
@@ -59,6 +75,11 @@ pub(super) struct Door<R> {
     clock: Arc<dyn Clock>,
     mode: Mode,
     listed: Option<Listed>,
+    /// As listed last; apart, so that they can be had whoever holds the other lock.
+    definitions: Mutex<Definitions>,
+    /// Bytes that have passed, and requests without an answer, for the supervisor to see.
+    moved: AtomicU64,
+    open: AtomicUsize,
     pub(super) refused: AtomicU64,
     pub(super) withheld: AtomicU64,
     pub(super) unrecorded: AtomicU64,
@@ -71,6 +92,8 @@ struct Inner {
     exchange: Exchange,
     /// The session's last record is written; nothing may follow it.
     closed: bool,
+    /// The recorder's queue had no room in time: with [`Mode::Blocking`] nobody waits for it until it has.
+    behind: bool,
 }
 
 impl<R: Recording> Door<R> {
@@ -82,9 +105,13 @@ impl<R: Recording> Door<R> {
         listed: Option<Listed>,
     ) -> Self {
         Self {
+            definitions: Mutex::new(exchange.definitions().clone()),
+            moved: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
             inner: Mutex::new(Inner {
                 exchange,
                 closed: false,
+                behind: false,
             }),
             recorder,
             clock,
@@ -110,10 +137,16 @@ impl<R: Recording> Door<R> {
             waits,
             requests,
             answers,
+            cancels,
             batch,
             definitions_changed,
         } = inner.exchange.observe_line(from, &frame, line, now);
-        let tickets = self.record(events);
+        let waits = waits && self.waits();
+        self.moved.fetch_add(
+            u64::try_from(frame.bytes.len()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+        let tickets = self.record(&mut inner, events, now.mono, waits);
         let definitions = definitions_changed.then(|| inner.exchange.definitions().clone());
         drop(inner);
         let received = now.mono;
@@ -124,24 +157,58 @@ impl<R: Recording> Door<R> {
             answers,
             batch,
             definitions,
+            cancels,
             tickets,
             waits,
+            failed: None,
         })
     }
 
     /// Hands on the definitions that a frame listed; once the frame is on its way, for it may take long.
-    pub(super) fn listed(&self, definitions: Option<&Definitions>) {
-        if let (Some(definitions), Some(listed)) = (definitions, &self.listed) {
-            listed(definitions);
+    pub(super) fn listed(&self, definitions: Option<Definitions>) {
+        let Some(definitions) = definitions else {
+            return;
+        };
+        if let Some(listed) = &self.listed {
+            listed(&definitions);
         }
+        *self.definitions_lock() = definitions;
     }
 
-    fn record(&self, events: Vec<Event>) -> Vec<R::Ticket> {
-        let patience = self.mode.patience();
-        events
-            .into_iter()
-            .map(|event| self.recorder.record(event, patience))
-            .collect()
+    /// Queues records in order; gives back their tickets where they are wanted.
+    fn record(
+        &self,
+        inner: &mut Inner,
+        events: Vec<Event>,
+        received: Instant,
+        wanted: bool,
+    ) -> Vec<R::Ticket> {
+        self.open
+            .store(inner.exchange.open_requests(), Ordering::Relaxed);
+        let mut tickets = Vec::with_capacity(if wanted { events.len() } else { 0 });
+        for event in events {
+            let patience = self.patience(inner.behind, received);
+            let ticket = self.recorder.record(event, patience);
+            // Nothing is durable that fast: a ticket settled now is that of a lost event.
+            inner.behind = self.mode.is_blocking() && R::is_settled(&ticket);
+            if wanted {
+                tickets.push(ticket);
+            }
+        }
+        tickets
+    }
+
+    /// The deadline of [`Mode::Blocking`] is one for the whole message. Behind a full queue only the first
+    /// waits it out: else every message would hold up both directions for as long again.
+    fn patience(&self, behind: bool, received: Instant) -> Patience {
+        match self.mode {
+            Mode::Strict => Patience::Wait,
+            Mode::Blocking { .. } if behind => Patience::UpTo(Duration::ZERO),
+            Mode::Blocking { deadline } => {
+                Patience::UpTo(deadline.saturating_sub(received.elapsed()))
+            }
+            Mode::BestEffort => Patience::Never,
+        }
     }
 
     /// Whether the mode waits for records at all.
@@ -150,19 +217,50 @@ impl<R: Recording> Door<R> {
     }
 
     /// The permit of a frame that need not wait.
-    pub(super) fn permit_now(&self, covered: &Covered<R::Ticket>) -> Option<Permit> {
-        if covered.tickets.is_empty() {
-            return Some(Permit::Waiver(Waiver::NothingToRecord));
+    pub(super) fn permit_now(&self, covered: &mut Covered<R::Ticket>) -> Option<Permit> {
+        let waiver = if !covered.waits {
+            Waiver::NotWaitedFor
+        } else if covered.failed.is_some() {
+            return None;
+        } else if covered.tickets.is_empty() {
+            Waiver::NothingToRecord
+        } else if covered.tickets.iter().all(R::is_settled) {
+            let settled = self.settle(covered);
+            return settled.map_err(|error| covered.failed = Some(error)).ok();
+        } else {
+            return None;
+        };
+        self.passes(covered);
+        Some(Permit::Waiver(waiver))
+    }
+
+    /// The frame will be forwarded: only now is cancelled what it cancels.
+    fn passes(&self, covered: &mut Covered<R::Ticket>) {
+        if covered.cancels.is_empty() {
+            return;
         }
-        let waits = covered.waits && self.waits();
-        (!waits).then_some(Permit::Waiver(Waiver::NotWaitedFor))
+        let cancels = std::mem::take(&mut covered.cancels);
+        self.record_more(|exchange, now| exchange.cancelled(&cancels, now));
+    }
+
+    /// Records what nobody waits for.
+    fn record_more(&self, events: impl FnOnce(&mut Exchange, Moment) -> Vec<Event>) {
+        let now = self.now();
+        let mut inner = self.lock();
+        if !inner.closed {
+            let events = events(&mut inner.exchange, now);
+            self.record(&mut inner, events, now.mono, false);
+        }
     }
 
     /// Waits for the records of a frame, as long as the mode says. The error is why it may not be
     /// forwarded; only [`Mode::Strict`] has one.
     pub(super) fn settle(&self, covered: &mut Covered<R::Ticket>) -> Result<Permit, RecordError> {
-        if let Some(permit) = self.permit_now(covered) {
-            return Ok(permit);
+        if let Some(error) = covered.failed.take() {
+            return Err(error);
+        }
+        if !covered.waits || covered.tickets.is_empty() {
+            return self.permit_now(covered).ok_or(RecordError::Deadline);
         }
         let deadline = match self.mode {
             Mode::Strict | Mode::BestEffort => None,
@@ -174,53 +272,71 @@ impl<R: Recording> Door<R> {
             let settled = R::wait(ticket, deadline);
             permit = permit.and(settled);
         }
-        match (permit, self.mode) {
+        let permit = match (permit, self.mode) {
             (Err(_), Mode::Blocking { .. } | Mode::BestEffort) => {
                 self.unrecorded.fetch_add(1, Ordering::Relaxed);
                 Ok(Permit::Waiver(Waiver::Unrecorded))
             }
             (permit, _) => permit,
-        }
+        }?;
+        self.passes(covered);
+        Ok(permit)
     }
 
     /// Records that requests were not forwarded. The recorder has just failed, so these may fail too.
     pub(super) fn denied(&self, from: Direction, requests: &[Asked], why: &str) {
+        self.record_more(|exchange, now| exchange.denied(from, requests, why, now));
+    }
+
+    /// Records that answers were not passed on; the same holds.
+    pub(super) fn answers_withheld(&self, answers: &[Answered], why: &str) {
+        self.record_more(|exchange, now| exchange.withheld(answers, why, now));
+    }
+
+    pub(super) fn server_started(&self, argv: &Argv, pid: u32) {
+        self.record_more(|exchange, now| vec![exchange.server_started(argv, pid, now)]);
+    }
+
+    /// The session's only record: that there was none. Waits for it, but not past `deadline`.
+    pub(super) fn launch_failed(&self, argv: &Argv, code: i32, why: String, deadline: Instant) {
         let now = self.now();
         let mut inner = self.lock();
-        if !inner.closed {
-            let events = inner.exchange.denied(from, requests, why, now);
-            drop(self.record(events));
+        let event = inner.exchange.launch_failed(argv, code, why, now);
+        inner.closed = true;
+        let tickets = self.record(&mut inner, vec![event], now.mono, self.waits());
+        drop(inner);
+        for ticket in tickets {
+            // A failure is counted by the recorder; the error that is told is why there is no session.
+            drop(R::wait(ticket, Some(deadline)));
         }
     }
 
-    pub(super) fn server_started(&self, command: &str, pid: u32) {
-        let now = self.now();
-        let mut inner = self.lock();
-        let event = inner.exchange.server_started(command, pid, now);
-        drop(self.record(vec![event]));
-    }
-
-    pub(super) fn expire(&self) {
-        let now = self.now();
-        let mut inner = self.lock();
-        if !inner.closed {
-            let events = inner.exchange.expire(now);
-            drop(self.record(events));
-        }
+    /// Ends the record of requests that have waited too long; `false` when the session is over.
+    pub(super) fn expire(&self) -> bool {
+        self.record_more(Exchange::expire);
+        !self.lock().closed
     }
 
     /// Ends what is open and writes the session's last record; gives back the tickets of these records.
-    pub(super) fn close(&self, ending: &Ending, status: (&'static str, i32)) -> Vec<R::Ticket> {
+    /// None when that is not possible until `deadline`: then the recorder ends what is open.
+    pub(super) fn close(
+        &self,
+        ending: &Ending,
+        status: (&'static str, i32),
+        deadline: Instant,
+    ) -> Vec<R::Ticket> {
         let now = self.now();
-        let counts = self.counts();
-        let mut inner = self.lock();
+        let Some(mut inner) = self.lock_by(deadline) else {
+            return Vec::new();
+        };
         let mut events = inner.exchange.close(ending, now);
         let mut exited = inner.exchange.server_exited(status, now);
         for (word, count) in [
-            ("refused", counts.refused),
-            ("withheld", counts.withheld),
-            ("unrecorded", counts.unrecorded),
+            ("refused", &self.refused),
+            ("withheld", &self.withheld),
+            ("unrecorded", &self.unrecorded),
         ] {
+            let count = count.load(Ordering::Relaxed);
             if count > 0 {
                 let count = i64::try_from(count).unwrap_or(i64::MAX);
                 exited.details.push((word, Detail::Int(count)));
@@ -228,11 +344,22 @@ impl<R: Recording> Door<R> {
         }
         events.push(exited);
         inner.closed = true;
-        self.record(events)
+        let record = |event| {
+            let patience = if self.waits() {
+                Patience::UpTo(deadline.saturating_duration_since(Instant::now()))
+            } else {
+                Patience::Never
+            };
+            self.recorder.record(event, patience)
+        };
+        events.into_iter().map(record).collect()
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let (from_client, from_server) = self.lock().exchange.traffic();
+        let inner = self.lock_by(Instant::now() + COUNTS_PATIENCE);
+        let (from_client, from_server) = inner
+            .map(|inner| inner.exchange.traffic())
+            .unwrap_or_default();
         Counts {
             from_client,
             from_server,
@@ -244,16 +371,20 @@ impl<R: Recording> Door<R> {
 
     /// The bytes that have passed, and the requests without an answer.
     pub(super) fn activity(&self) -> (u64, usize) {
-        let inner = self.lock();
-        let (client, server) = inner.exchange.traffic();
         (
-            client.bytes.wrapping_add(server.bytes),
-            inner.exchange.open_requests(),
+            self.moved.load(Ordering::Relaxed),
+            self.open.load(Ordering::Relaxed),
         )
     }
 
     pub(super) fn definitions(&self) -> Definitions {
-        self.lock().exchange.definitions().clone()
+        self.definitions_lock().clone()
+    }
+
+    fn definitions_lock(&self) -> MutexGuard<'_, Definitions> {
+        self.definitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Moment {
@@ -267,5 +398,17 @@ impl<R: Recording> Door<R> {
     /// recording is better than to stop.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, unless somebody who is stuck holds it until `deadline`.
+    fn lock_by(&self, deadline: Instant) -> Option<MutexGuard<'_, Inner>> {
+        loop {
+            match self.inner.try_lock() {
+                Ok(inner) => return Some(inner),
+                Err(TryLockError::Poisoned(inner)) => return Some(inner.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY),
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::door::Covered;
 use super::fd;
 use crate::frame::Frame;
-use crate::limits::{OUTBOX_BYTES, OUTBOX_FRAMES, REFUSAL_BYTES};
+use crate::limits::{OUTBOX_BYTES, OUTBOX_FRAMES, OUTBOX_KEPT, REFUSAL_BYTES};
 use crate::mode::Permit;
 
 /// Something to write, or to decide about.
@@ -21,6 +21,14 @@ pub(super) enum Item<T> {
     Frame(Covered<T>),
     /// Bytes of our own.
     Reply(Vec<u8>),
+}
+
+/// What becomes of an item.
+pub(super) enum Decided {
+    Forward(Frame, Permit),
+    /// Bytes of our own, by themselves or in the place of a frame.
+    Own(Vec<u8>),
+    Nothing,
 }
 
 /// The other side takes nothing any more.
@@ -37,7 +45,11 @@ struct State<T> {
     bytes: usize,
     reply_bytes: usize,
     sink: Sink,
+    /// Since when the forwarder decides about an item that it has taken: what comes after must wait.
+    deciding: Option<Instant>,
     closed: bool,
+    /// Threads that wait for a change: waking nobody is a system call too.
+    waiting: usize,
 }
 
 /// Who may write. Ownership of the descriptor is the right to, so two threads cannot interleave.
@@ -48,7 +60,7 @@ enum Sink {
 }
 
 /// Passes a frame on, byte for byte. There is no other way, and none without a permit.
-pub(super) fn forward(sink: &OwnedFd, frame: &Frame, permit: Permit) -> std::io::Result<()> {
+fn forward(sink: &OwnedFd, frame: &Frame, permit: Permit) -> std::io::Result<()> {
     drop(permit);
     fd::write_all(sink, &frame.bytes)
 }
@@ -60,7 +72,9 @@ impl<T> Outbox<T> {
             bytes: 0,
             reply_bytes: 0,
             sink: Sink::Idle(sink),
+            deciding: None,
             closed: false,
+            waiting: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -74,6 +88,7 @@ impl<T> Outbox<T> {
         let mut state = self.lock();
         if let Some(permit) = permit
             && state.queue.is_empty()
+            && state.deciding.is_none()
             && let Some(sink) = state.take_sink()
         {
             drop(state);
@@ -90,8 +105,7 @@ impl<T> Outbox<T> {
             if room || state.queue.is_empty() {
                 state.bytes += length;
                 state.queue.push_back(Item::Frame(covered));
-                drop(state);
-                self.changed.notify_all();
+                self.tell(state);
                 return Ok(());
             }
             state = self.wait(state, None);
@@ -106,50 +120,76 @@ impl<T> Outbox<T> {
         }
         state.reply_bytes += bytes.len();
         state.queue.push_back(Item::Reply(bytes));
-        drop(state);
-        self.changed.notify_all();
+        self.tell(state);
         true
     }
 
     /// Nothing will follow: when everything is written, the descriptor is closed.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.closed = true;
+        self.tell(state);
     }
 
     /// Writes what is queued, in order, until [`Outbox::close`] or until the other side is gone.
-    /// `write` decides about an item and writes it, or not.
-    pub(super) fn forward_all(
-        &self,
-        mut write: impl FnMut(&OwnedFd, Item<T>) -> std::io::Result<()>,
-    ) {
-        loop {
-            let mut state = self.lock();
-            let (item, sink) = loop {
-                if state.is_gone() {
-                    return;
-                }
-                if !state.queue.is_empty()
-                    && let Some(sink) = state.take_sink()
-                {
-                    break (state.pop(), sink);
-                }
-                if state.queue.is_empty() && state.closed && state.take_sink().is_some() {
-                    state.sink = Sink::Gone;
-                    drop(state);
-                    self.changed.notify_all();
-                    return;
-                }
-                state = self.wait(state, None);
+    /// `decide` may take long; meanwhile the descriptor is nobody's, so that it can be looked at.
+    pub(super) fn forward_all(&self, mut decide: impl FnMut(Item<T>) -> Decided) {
+        while let Some(item) = self.next() {
+            let decided = decide(item);
+            let Some(sink) = self.sink_for_decided() else {
+                return;
             };
-            drop(state);
-            // There is room again, for a reader that waits for it.
-            self.changed.notify_all();
-            let written = item.map_or(Ok(()), |item| write(&sink, item));
+            let written = match decided {
+                Decided::Forward(frame, permit) => forward(&sink, &frame, permit),
+                Decided::Own(bytes) => fd::write_all(&sink, &bytes),
+                Decided::Nothing => Ok(()),
+            };
             if self.put_back(sink, written.is_ok()) == Err(Gone) {
                 return;
             }
         }
+    }
+
+    /// The next item to decide about; `None` when there will be none, and the descriptor is closed.
+    fn next(&self) -> Option<Item<T>> {
+        let mut state = self.lock();
+        loop {
+            if state.is_gone() {
+                return None;
+            }
+            if let Some(item) = state.pop() {
+                state.deciding = Some(Instant::now());
+                // There is room again, for a reader that waits for it.
+                self.tell(state);
+                return Some(item);
+            }
+            if state.closed && state.take_sink().is_some() {
+                state.sink = Sink::Gone;
+                self.tell(state);
+                return None;
+            }
+            state = self.wait(state, None);
+        }
+    }
+
+    fn sink_for_decided(&self) -> Option<OwnedFd> {
+        let mut state = self.lock();
+        loop {
+            if state.is_gone() {
+                return None;
+            }
+            if let Some(sink) = state.take_sink() {
+                state.deciding = None;
+                return Some(sink);
+            }
+            state = self.wait(state, None);
+        }
+    }
+
+    /// Whether the forwarder has waited longer than `patience` for the records of one frame.
+    pub(super) fn is_stuck(&self, patience: Duration) -> bool {
+        let since = self.lock().deciding;
+        since.is_some_and(|since| since.elapsed() >= patience)
     }
 
     /// Waits until everything is written and the descriptor closed, or `patience` is over.
@@ -184,12 +224,7 @@ impl<T> Outbox<T> {
             state.queue.clear();
             state.bytes = 0;
         }
-        // Whether somebody may be waiting for the descriptor: the common case is that nobody is.
-        let quiet = usable && state.queue.is_empty() && !state.closed;
-        drop(state);
-        if !quiet {
-            self.changed.notify_all();
-        }
+        self.tell(state);
         if usable { Ok(()) } else { Err(Gone) }
     }
 
@@ -197,12 +232,22 @@ impl<T> Outbox<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Wakes whoever waits for what has been changed.
+    fn tell(&self, state: MutexGuard<'_, State<T>>) {
+        let waiting = state.waiting > 0;
+        drop(state);
+        if waiting {
+            self.changed.notify_all();
+        }
+    }
+
     fn wait<'a>(
         &self,
-        state: MutexGuard<'a, State<T>>,
+        mut state: MutexGuard<'a, State<T>>,
         left: Option<Duration>,
     ) -> MutexGuard<'a, State<T>> {
-        match left {
+        state.waiting += 1;
+        let mut state = match left {
             None => self
                 .changed
                 .wait(state)
@@ -213,7 +258,9 @@ impl<T> Outbox<T> {
                     .unwrap_or_else(PoisonError::into_inner)
                     .0
             }
-        }
+        };
+        state.waiting -= 1;
+        state
     }
 }
 
@@ -239,6 +286,9 @@ impl<T> State<T> {
             Some(Item::Frame(covered)) => self.bytes -= covered.frame.bytes.len(),
             Some(Item::Reply(bytes)) => self.reply_bytes -= bytes.len(),
             None => {}
+        }
+        if self.queue.is_empty() && self.queue.capacity() > OUTBOX_KEPT {
+            self.queue.shrink_to(OUTBOX_KEPT);
         }
         item
     }

@@ -9,7 +9,7 @@ use tacho_log::RecordError;
 
 use super::door::{Covered, Door, Recording};
 use super::fd;
-use super::outbox::{Gone, Item, Outbox, forward};
+use super::outbox::{Decided, Gone, Item, Outbox};
 use super::refusal;
 use crate::frame::{End, Frame, Framer};
 use crate::limits::READ_BYTES;
@@ -45,14 +45,15 @@ impl<R: Recording> Relay<R> {
             };
             let definitions = covered.definitions.take();
             // Only the forwarder knows whether the beginning of an overlong line was withheld.
-            let permit = self
-                .door
-                .permit_now(&covered)
-                .filter(|_| !covered.frame.continued);
+            let permit = if covered.frame.continued {
+                None
+            } else {
+                self.door.permit_now(&mut covered)
+            };
             if self.to.send(covered, permit) == Err(Gone) && !record_to_the_end {
                 *going = false;
             }
-            self.door.listed(definitions.as_ref());
+            self.door.listed(definitions);
         };
         while going {
             // A source that cannot be read is one that has ended.
@@ -72,20 +73,20 @@ impl<R: Recording> Relay<R> {
     pub(super) fn forward_queued(&self) {
         // The rest of an overlong line whose beginning was withheld is withheld too.
         let mut withholding = false;
-        self.to.forward_all(|sink, item| {
+        self.to.forward_all(|item| {
             let mut covered = match item {
-                Item::Reply(bytes) => return fd::write_all(sink, &bytes),
+                Item::Reply(bytes) => return Decided::Own(bytes),
                 Item::Frame(covered) => covered,
             };
             if withholding && covered.frame.continued {
                 withholding = covered.frame.end == End::Cut;
-                return Ok(());
+                return Decided::Nothing;
             }
             match self.door.settle(&mut covered) {
-                Ok(permit) => forward(sink, &covered.frame, permit),
+                Ok(permit) => Decided::Forward(covered.frame, permit),
                 Err(error) => {
                     withholding = covered.frame.end == End::Cut;
-                    self.refuse(sink, &covered, &error)
+                    self.refuse(&covered, &error)
                 }
             }
         });
@@ -93,12 +94,7 @@ impl<R: Recording> Relay<R> {
 
     /// The frame is not forwarded: whoever asked is told, whoever waits for an answer gets an error in
     /// its place, and what needs no answer is counted.
-    fn refuse(
-        &self,
-        sink: &OwnedFd,
-        covered: &Covered<R::Ticket>,
-        error: &RecordError,
-    ) -> std::io::Result<()> {
+    fn refuse(&self, covered: &Covered<R::Ticket>, error: &RecordError) -> Decided {
         let why = error.to_string();
         let count = |ids: usize| u64::try_from(ids).unwrap_or(u64::MAX);
         let asked = covered.requests.iter().map(|request| &request.id);
@@ -111,15 +107,17 @@ impl<R: Recording> Relay<R> {
                 self.door.withheld.fetch_add(1, Ordering::Relaxed);
             }
         }
-        if let Some(line) = refusal::replaced(covered.answers.iter(), covered.batch, &why) {
+        let answered = covered.answers.iter().map(|answer| &answer.id);
+        if let Some(line) = refusal::replaced(answered, covered.batch, &why) {
+            self.door.answers_withheld(&covered.answers, &why);
             self.door
                 .refused
                 .fetch_add(count(covered.answers.len()), Ordering::Relaxed);
-            return fd::write_all(sink, &line);
+            return Decided::Own(line);
         }
         if covered.requests.is_empty() {
             self.door.withheld.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
+        Decided::Nothing
     }
 }

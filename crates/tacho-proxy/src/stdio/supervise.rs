@@ -9,7 +9,7 @@ use super::child::{self, Child, Status};
 use super::door::{Door, Recording};
 use super::outbox::Outbox;
 use crate::exchange::Ending;
-use crate::limits::{DRAIN_GRACE, EXIT_GRACE, EXPIRY_INTERVAL, FINISH_GRACE, TERM_GRACE};
+use crate::limits::{DRAIN_GRACE, EXIT_GRACE, FINISH_GRACE, TERM_GRACE};
 
 /// How often the supervisor looks around while somebody is expected to leave.
 const TICK: Duration = Duration::from_millis(50);
@@ -57,7 +57,6 @@ pub(super) fn supervise<R: Recording>(
     to_server: &Outbox<R::Ticket>,
     to_client: &Outbox<R::Ticket>,
     happened: &Receiver<Happening>,
-    expires: bool,
 ) -> Status {
     let mut supervisor = Supervisor {
         door,
@@ -74,7 +73,7 @@ pub(super) fn supervise<R: Recording>(
         killed: false,
     };
     let status = loop {
-        let patience = supervisor.patience(expires);
+        let patience = supervisor.patience();
         match patience.map_or_else(
             || {
                 happened
@@ -90,9 +89,6 @@ pub(super) fn supervise<R: Recording>(
                 supervisor.take(Happening::ServerExited(child.wait()));
             }
         }
-        if expires {
-            door.expire();
-        }
         if let Some(status) = supervisor.look_around() {
             break status;
         }
@@ -103,11 +99,9 @@ pub(super) fn supervise<R: Recording>(
 
 impl<R: Recording> Supervisor<'_, R> {
     /// How long nothing needs to be looked at; `None` is until something happens.
-    const fn patience(&self, expires: bool) -> Option<Duration> {
+    const fn patience(&self) -> Option<Duration> {
         if self.client_left || self.exited.is_some() || self.output_ended.is_some() {
             Some(TICK)
-        } else if expires {
-            Some(EXPIRY_INTERVAL)
         } else {
             None
         }
@@ -186,7 +180,8 @@ impl<R: Recording> Supervisor<'_, R> {
                 let awaited = open > 0
                     && !self.client_deaf
                     && self.output_ended.is_none()
-                    && !self.to_client.is_hung_up();
+                    && !self.to_client.is_hung_up()
+                    && !self.is_stuck();
                 if !awaited && self.quiet_since.elapsed() >= EXIT_GRACE {
                     self.child.signal(Signal::TERM);
                     self.terminated = Some(Instant::now());
@@ -200,32 +195,39 @@ impl<R: Recording> Supervisor<'_, R> {
         }
     }
 
+    /// Whether the recorder has let a frame wait so long that nothing will come of it.
+    fn is_stuck(&self) -> bool {
+        [self.to_server, self.to_client]
+            .iter()
+            .any(|outbox| outbox.is_stuck(FINISH_GRACE))
+    }
+
     /// The server is gone and its output observed: the last records, then the client's end of file.
     fn finish(&mut self, status: Status, happened: &Receiver<Happening>) {
         let ending = Ending {
             client_left: self.client_left,
             server: status.words(),
         };
-        let tickets = self.door.close(&ending, status.detail());
-        let grace = if self.door.waits() {
-            FINISH_GRACE
-        } else {
-            Duration::ZERO
-        };
-        let deadline = Instant::now() + grace;
-        for ticket in tickets {
-            // A failure is counted by the recorder; there is nobody to refuse anything to.
-            drop(R::wait(ticket, Some(deadline)));
+        let deadline = Instant::now() + FINISH_GRACE;
+        let tickets = self.door.close(&ending, status.detail(), deadline);
+        if self.door.waits() {
+            for ticket in tickets {
+                // A failure is counted by the recorder; there is nobody to refuse anything to.
+                drop(R::wait(ticket, Some(deadline)));
+            }
         }
         self.to_client.close();
         // A client may be slow to read the last answers; it is waited for as a pipe would, but not
-        // past a signal to leave.
+        // past a signal to leave. A recorder that hangs is not: its frame is never forwarded.
         let mut leave_by = None;
         while !self.to_client.wait_gone(TICK) {
             while let Ok(happening) = happened.try_recv() {
                 if matches!(happening, Happening::Signal(_)) {
                     leave_by.get_or_insert_with(|| Instant::now() + TERM_GRACE);
                 }
+            }
+            if Instant::now() >= deadline && self.to_client.is_stuck(TICK) {
+                return;
             }
             if leave_by.is_some_and(|by| Instant::now() >= by) {
                 return;

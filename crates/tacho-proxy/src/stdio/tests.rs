@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::sync::{Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use tacho_event::{Event, EventType, Outcome, Stage, Timestamp};
 use tacho_log::{Patience, RecordError};
@@ -25,6 +24,7 @@ struct Told {
     method: String,
     outcome: Option<Outcome>,
     error: String,
+    code: Option<i64>,
     details: Vec<(&'static str, String)>,
 }
 
@@ -41,6 +41,8 @@ struct Shared {
     fails: Mutex<Option<Fails>>,
     /// Events for which this holds do not become durable, for now.
     stalls: Mutex<Option<Fails>>,
+    /// Its queue has no room, for now.
+    full: Mutex<bool>,
     moved: Condvar,
 }
 
@@ -53,10 +55,11 @@ struct DoubleTicket {
 impl Recording for Double {
     type Ticket = DoubleTicket;
 
-    fn record(&self, event: Event, _: Patience) -> DoubleTicket {
+    fn record(&self, event: Event, patience: Patience) -> DoubleTicket {
+        let lost = !self.0.wait_for_room(patience);
         let holds =
             |which: &Mutex<Option<Fails>>| which.lock().unwrap().is_some_and(|it| it(&event));
-        let (failed, stalled) = (holds(&self.0.fails), holds(&self.0.stalls));
+        let (failed, stalled) = (lost || holds(&self.0.fails), !lost && holds(&self.0.stalls));
         if !failed {
             let method = event.method.as_ref().map_or("", |method| method.expose());
             self.0.told.lock().unwrap().push(Told {
@@ -65,6 +68,7 @@ impl Recording for Double {
                 directed: event.direction.is_some(),
                 method: method.to_owned(),
                 outcome: event.outcome,
+                code: event.error.as_ref().and_then(|error| error.code),
                 error: event
                     .error
                     .map_or(String::new(), |e| e.message.expose().clone()),
@@ -82,6 +86,10 @@ impl Recording for Double {
         }
     }
 
+    fn is_settled(ticket: &DoubleTicket) -> bool {
+        ticket.failed
+    }
+
     fn wait(ticket: DoubleTicket, deadline: Option<Instant>) -> Result<Permit, RecordError> {
         if ticket.stalled && !ticket.shared.wait_while_stalled(deadline) {
             return Err(RecordError::Deadline);
@@ -94,6 +102,21 @@ impl Recording for Double {
 }
 
 impl Shared {
+    /// Whether there was room before the patience was over.
+    fn wait_for_room(&self, patience: Patience) -> bool {
+        let patience = match patience {
+            Patience::Wait => Duration::from_secs(30),
+            Patience::UpTo(patience) => patience,
+            Patience::Never => Duration::ZERO,
+        };
+        let full = self.full.lock().unwrap();
+        !*self
+            .moved
+            .wait_timeout_while(full, patience, |full| *full)
+            .unwrap()
+            .0
+    }
+
     /// Whether the stall was over before the deadline.
     fn wait_while_stalled(&self, deadline: Option<Instant>) -> bool {
         let mut stalls = self.stalls.lock().unwrap();
@@ -121,7 +144,12 @@ impl Double {
         *self.0.stalls.lock().unwrap() = Some(stalls);
     }
 
+    fn fill(&self) {
+        *self.0.full.lock().unwrap() = true;
+    }
+
     fn release(&self) {
+        *self.0.full.lock().unwrap() = false;
         *self.0.stalls.lock().unwrap() = None;
         self.0.moved.notify_all();
     }

@@ -141,7 +141,9 @@ fn what_needs_no_answer_is_withheld_and_counted() {
 
 #[test]
 fn an_answer_without_record_is_replaced() {
-    let double = Double::failing(|event| matches!(event.stage, Stage::Outcome(_)));
+    let double = Double::failing(|event| {
+        event.direction.is_some() && matches!(event.stage, Stage::Outcome(_))
+    });
     let script = r#"read line; echo '{"jsonrpc":"2.0","id":"q","result":{"secret":1}}'; cat"#;
     let mut running = start(&shell(script), Mode::Strict, &double);
     running.say(CALL);
@@ -149,6 +151,115 @@ fn an_answer_without_record_is_replaced() {
     assert_eq!(replaced["id"], "q");
     assert_eq!(replaced["error"]["data"]["forwarded"], true);
     running.end().unwrap();
+    let told = double.told();
+    let outcomes: Vec<_> = told
+        .iter()
+        .filter(|told| told.kind == EventType::ToolCall && !told.intent)
+        .collect();
+    assert_eq!(outcomes.len(), 1, "the intent is closed all the same");
+    assert_eq!(outcomes[0].outcome, Some(Outcome::Error));
+    assert!(
+        outcomes[0]
+            .error
+            .starts_with("the outcome could not be recorded in time")
+    );
+}
+
+/// The server never hears of it, so it cancels nothing.
+#[test]
+fn a_withheld_cancellation_cancels_nothing() {
+    const CANCEL: &str =
+        "{\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"q\"}}\n";
+    for withheld in [true, false] {
+        let double = Double::default();
+        if withheld {
+            *double.0.fails.lock().unwrap() =
+                Some(|event| event.kind == EventType::McpNotification);
+        }
+        let mut running = start(&shell("cat >/dev/null"), Mode::Strict, &double);
+        running.say(CALL);
+        running.say(CANCEL);
+        let info = running.end().unwrap();
+        assert_eq!(info.counts.withheld, u64::from(withheld));
+        let told = double.told();
+        let outcomes: Vec<_> = told
+            .iter()
+            .filter(|told| told.kind == EventType::ToolCall && !told.intent)
+            .filter_map(|told| told.outcome)
+            .collect();
+        let expected = if withheld {
+            Outcome::Error
+        } else {
+            Outcome::Cancelled
+        };
+        assert_eq!(outcomes, [expected]);
+    }
+}
+
+/// Behind a full queue the deadline is waited out once, not by every message in turn.
+#[test]
+fn blocking_does_not_add_up() {
+    let double = Double::default();
+    let deadline = Duration::from_millis(200);
+    let mut running = start(&["cat"], Mode::Blocking { deadline }, &double);
+    running.say("\n");
+    assert_eq!(running.hear_line(), "\n");
+    double.fill();
+    let begun = Instant::now();
+    running.say(&"{\"method\":\"n\"}\n".repeat(30));
+    for _ in 0..30 {
+        running.hear_line();
+    }
+    assert!(begun.elapsed() < 6 * deadline, "{:?}", begun.elapsed());
+    double.release();
+    running.end().unwrap();
+}
+
+/// A recorder without room, whose source is stuck under the lock, does not keep the supervisor.
+#[test]
+fn signals_pass_while_the_recorder_has_no_room() {
+    let double = Double::default();
+    let script = r#"trap "exit 9" HUP; echo ready; while :; do sleep 0.05; done"#;
+    let mut running = start(&shell(script), Mode::Strict, &double);
+    assert_eq!(running.hear_line(), "ready\n");
+    double.fill();
+    running.say(CALL);
+    std::thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    running.happenings.send(Happening::Signal(SIGHUP)).unwrap();
+    let info = running.session.join().unwrap().unwrap();
+    assert_eq!(info.status, Status::Exited(9));
+    assert!(begun.elapsed() < FINISH_GRACE + Duration::from_secs(4));
+}
+
+/// A recorder that hangs does not keep the process once it has nothing else to do, and what it did not
+/// confirm is not forwarded.
+#[test]
+fn a_recorder_that_hangs_is_left() {
+    for script in [
+        "read line; echo answer",
+        "read line; echo answer; exec sleep 60",
+    ] {
+        let double = Double::default();
+        double.stall(|event| event.direction == Some(Direction::ServerToClient));
+        let begun = Instant::now();
+        let mut running = start(&shell(script), Mode::Strict, &double);
+        running.say(CALL);
+        running.hang_up();
+        let input = running.output.take().unwrap();
+        running.session.join().unwrap().unwrap();
+        let grace = crate::limits::EXIT_GRACE + 2 * FINISH_GRACE;
+        assert!(begun.elapsed() < grace + Duration::from_secs(4));
+        let mut fds = [rustix::event::PollFd::new(
+            &input,
+            rustix::event::PollFlags::IN,
+        )];
+        let now = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        assert_eq!(rustix::event::poll(&mut fds, Some(&now)).unwrap(), 0);
+    }
 }
 
 #[test]
@@ -219,13 +330,13 @@ fn a_reply_waits_for_the_writer_and_no_longer() {
         Mode::Strict,
         None,
     );
-    let covered = door.pass(Direction::ServerToClient, frame).unwrap();
-    let permit = door.permit_now(&covered);
+    let mut covered = door.pass(Direction::ServerToClient, frame).unwrap();
+    let permit = door.permit_now(&mut covered);
     let forwarder = Arc::clone(&outbox);
     std::thread::spawn(move || {
-        forwarder.forward_all(|sink, item| match item {
-            outbox::Item::Reply(bytes) => fd::write_all(sink, &bytes),
-            outbox::Item::Frame(_) => Ok(()),
+        forwarder.forward_all(|item| match item {
+            outbox::Item::Reply(bytes) => outbox::Decided::Own(bytes),
+            outbox::Item::Frame(_) => outbox::Decided::Nothing,
         });
     });
     let writer = Arc::clone(&outbox);

@@ -7,17 +7,28 @@ const CALL: &str =
 
 #[test]
 fn a_command_that_cannot_be_started() {
-    let double = Double::default();
     for (command, code) in [
         ("/nonexistent/server", 127),
         ("no-such-command-at-all", 127),
         ("/etc/passwd", 126),
     ] {
-        let error = start(&[command], Mode::Strict, &double).end().unwrap_err();
+        let double = Double::default();
+        let argv = [command, "--verbose"];
+        let error = start(&argv, Mode::Strict, &double).end().unwrap_err();
         assert_eq!(error.exit_code(), code, "{error}");
         assert!(error.to_string().starts_with(command));
+        let told = double.exited();
+        assert_eq!(double.told().len(), 1);
+        assert_eq!(told.outcome, Some(Outcome::Error));
+        assert_eq!(
+            (told.error, told.code),
+            (error.to_string(), Some(i64::from(code)))
+        );
+        assert_eq!(told.details[0].0, "command");
+        assert_eq!(told.details[1].0, "arguments");
+        // Words from outside are not shown by Debug; what they become is tested with the redactor.
+        assert_eq!(told.details.len(), 2);
     }
-    assert!(double.told().is_empty());
 }
 
 #[test]
