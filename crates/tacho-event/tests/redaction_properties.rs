@@ -24,6 +24,14 @@ fn engine(correlate: bool) -> Engine {
     Engine::new(&options, DigestKey::new([7; 32]))
 }
 
+fn thorough() -> Engine {
+    let options = Options {
+        kept_string_bytes: 1 << 20,
+        ..Options::default()
+    };
+    Engine::thorough(&options, DigestKey::new([7; 32]))
+}
+
 fn json(engine: &mut Engine, input: &str) -> (String, Report) {
     let mut out = Vec::new();
     let mut report = Report::default();
@@ -104,6 +112,24 @@ fn nothing_planted_in_prose_survives() {
             "{secret:?}\n in  {input}\n out {out}"
         );
         assert_eq!(text(&mut engine, &out), out, "not idempotent: {input}");
+    }
+}
+
+#[test]
+fn the_short_cuts_change_nothing() {
+    let (mut fast, mut slow) = (engine(false), thorough());
+    let mut random = Random(8);
+    for round in 0..1_500 {
+        let secret = planted::any(&mut random);
+        let (carried, _) = Way::ALL[round % Way::ALL.len()].carry(&mut random, &secret);
+        let document = planted::bury(&mut random, carried);
+        let (expected, there) = json(&mut slow, &document);
+        let (got, here) = json(&mut fast, &document);
+        assert_eq!(got, expected, "{document}");
+        assert_eq!(here, there, "{document}");
+    }
+    for line in planted::clean_corpus(&mut random, 100_000).lines() {
+        assert_eq!(json(&mut fast, line), json(&mut slow, line));
     }
 }
 
@@ -212,7 +238,11 @@ fn the_plain_way_gives_the_same() {
             input.push_str(&planted::any(&mut random).text);
             input.push_str(random.pick(&[" ", "\n", "\"", "&", "=", ": ", "", "x"]));
         }
-        assert_eq!(text(&mut engine, &input), plain.text(&input, Search::Set), "{input}");
+        assert_eq!(
+            text(&mut engine, &input),
+            plain.text(&input, Search::Set),
+            "{input}"
+        );
     }
     for line in planted::clean_corpus(&mut random, 200_000).lines() {
         let line = line.strip_prefix('{').unwrap();
@@ -264,6 +294,7 @@ proptest! {
             prop_assert_eq!(&value, &after);
         }
         prop_assert!(out.bytes().all(|byte| byte >= 0x20));
+        prop_assert_eq!((&out, &report), (&json(&mut thorough(), &input).0, &json(&mut thorough(), &input).1));
         prop_assert_eq!(&json(&mut engine, &out).0, &out);
     }
 

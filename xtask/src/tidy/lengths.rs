@@ -9,18 +9,6 @@ const FUNCTION_LINES: usize = 70;
 /// an entry that is no longer needed is a finding.
 const EXCEPTIONS: &[(&str, Option<&str>, usize, &str)] = &[
     (
-        "crates/tacho-event/src/redact/assignment.rs",
-        None,
-        540,
-        "to be split",
-    ),
-    (
-        "crates/tacho-event/src/redact/assignment.rs",
-        Some("is_literal"),
-        110,
-        "to be split",
-    ),
-    (
         "crates/tacho-event/src/redact/detectors.rs",
         Some("detectors"),
         110,
@@ -31,12 +19,6 @@ const EXCEPTIONS: &[(&str, Option<&str>, usize, &str)] = &[
         Some("names"),
         110,
         "a table of rules",
-    ),
-    (
-        "crates/tacho-event/src/redact/walk.rs",
-        None,
-        540,
-        "to be split",
     ),
     (
         "crates/tacho-event/tests/planted/planted.rs",

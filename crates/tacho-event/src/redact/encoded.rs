@@ -53,11 +53,16 @@ fn may_be_text(run: &[u8]) -> bool {
     let (fours, _) = run.get(..FIRST_CHARS).unwrap_or_default().as_chunks::<4>();
     let (threes, _) = bytes.as_chunks_mut::<3>();
     for (three, four) in threes.iter_mut().zip(fours) {
-        let [one, two, third, last] = four.map(|c| VALUES.get(usize::from(c)).copied().unwrap_or(NONE));
+        let [one, two, third, last] =
+            four.map(|c| VALUES.get(usize::from(c)).copied().unwrap_or(NONE));
         if (one | two | third | last) & 0xc0 != 0 {
             return false;
         }
-        *three = [one << 2 | two >> 4, two << 4 | third >> 2, third << 6 | last];
+        *three = [
+            one << 2 | two >> 4,
+            two << 4 | third >> 2,
+            third << 6 | last,
+        ];
         let control = |byte: &u8| *byte < b' ' && !matches!(*byte, b'\n' | b'\r' | b'\t' | 0x1b);
         if three.iter().any(control) {
             return false;

@@ -201,7 +201,10 @@ pub(super) fn holds_stem(text: &str) -> bool {
 }
 
 fn matches(words: &Words, text: &str) -> bool {
-    words.stems.as_ref().is_none_or(|stems| stems.is_match(text))
+    words
+        .stems
+        .as_ref()
+        .is_none_or(|stems| stems.is_match(text))
 }
 
 fn is(word: &str, role: u16) -> bool {

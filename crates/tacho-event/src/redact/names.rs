@@ -158,7 +158,11 @@ impl Names {
         let hash = key.iter().fold(0, |hash, byte| step(hash, *byte));
         if let Some(slot) = self.slots.get_mut(place(hash)) {
             let length = key.len();
-            *slot = Some(Slot { bytes, length, name });
+            *slot = Some(Slot {
+                bytes,
+                length,
+                name,
+            });
         }
     }
 }

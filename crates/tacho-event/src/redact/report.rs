@@ -73,7 +73,9 @@ impl Report {
     pub(crate) fn truncate(&mut self, mut path: String, bytes: usize) {
         if self.truncated.len() < LISTED_TRUNCATIONS {
             if path.len() > LISTED_PATH_BYTES {
-                let end = (0..=LISTED_PATH_BYTES).rev().find(|end| path.is_char_boundary(*end));
+                let end = (0..=LISTED_PATH_BYTES)
+                    .rev()
+                    .find(|end| path.is_char_boundary(*end));
                 path.truncate(end.unwrap_or(0));
                 path.push('…');
             }

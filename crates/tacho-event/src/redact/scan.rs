@@ -30,9 +30,7 @@ fn may_start(rule: &TokenRule, first: u8, second: u8) -> bool {
     let mut parts = rule.parts.iter();
     match parts.next() {
         Some(Part::Text(text)) => text.as_bytes().starts_with(&[first, second]),
-        Some(Part::Run(class, least, _)) => {
-            class.has(first) && (*least < 2 || class.has(second))
-        }
+        Some(Part::Run(class, least, _)) => class.has(first) && (*least < 2 || class.has(second)),
         None => false,
     }
 }
@@ -118,18 +116,22 @@ impl Scanner {
     }
 
     /// Looks for tokens, encoded text and random values in an unbroken run.
+    #[inline(never)]
     fn run(&self, text: &str, start: usize, end: usize, decode: bool, hits: &mut Vec<Hit>) {
         let bytes = text.as_bytes();
         let run = bytes.get(start..end).unwrap_or_default();
-        let mut inside = false;
-        for (offset, byte) in run.iter().enumerate() {
-            let word = class::of(*byte) & class::WORD != 0;
-            // Inside a word a token can only begin after a written escape such as `\n`; the backslash
-            // is in no run, so only the first two places need that closer look.
-            if word && (!inside || offset < 2) {
-                self.begins(bytes, start + offset, *byte, hits);
+        // Inside a word a token can only begin after a written escape such as `\n`; the backslash is in
+        // no run, so only the second place needs that closer look.
+        let second = run.get(1).copied().unwrap_or(0);
+        if class::of(second) & class::WORD != 0 {
+            self.begins(bytes, start + 1, hits);
+        }
+        let mut at = 0;
+        while let Some(word) = class::word(run, at) {
+            if word != 1 {
+                self.begins(bytes, start + word, hits);
             }
-            inside = word;
+            at = class::word_end(run, word + 1);
         }
         runs(run, class::BASE64, encoded::RUN_BYTES, |from, to| {
             let padding = run
@@ -150,11 +152,20 @@ impl Scanner {
         });
     }
 
-    fn begins(&self, bytes: &[u8], at: usize, first: u8, hits: &mut Vec<Hit>) {
+    #[inline]
+    fn begins(&self, bytes: &[u8], at: usize, hits: &mut Vec<Hit>) {
+        let first = bytes.get(at).copied().unwrap_or(0);
         let second = bytes.get(at + 1).copied().unwrap_or(0);
         let bits = self.pairs.get(pair(first, second) / 64).copied();
         let known = bits.unwrap_or(0) >> (pair(first, second) % 64) & 1 != 0;
-        if !(known || self.thorough) || !may_begin(bytes, at) {
+        if known || self.thorough {
+            self.token(bytes, at, first, hits);
+        }
+    }
+
+    #[inline(never)]
+    fn token(&self, bytes: &[u8], at: usize, first: u8, hits: &mut Vec<Hit>) {
+        if !may_begin(bytes, at) {
             return;
         }
         for rule in self
@@ -266,6 +277,7 @@ fn flags(text: &str, hits: &mut Vec<Hit>) {
     }
 }
 
+#[inline(never)]
 fn numbers(bytes: &[u8], start: usize, end: usize, hits: &mut Vec<Hit>) {
     let mut at = start;
     while at < end {

@@ -430,9 +430,7 @@ impl<'a, 'e> Walk<'a, 'e> {
     fn is_flag(&mut self, raw: (usize, usize)) -> bool {
         let flag = self.text.get(raw.0..raw.1).unwrap_or_default();
         let name = flag.trim_matches('"').trim_start_matches('-');
-        flag.starts_with("\"-")
-            && !name.contains('=')
-            && classify(name) == KeyClass::Secret
+        flag.starts_with("\"-") && !name.contains('=') && classify(name) == KeyClass::Secret
     }
 
     fn flag_comes(&mut self) -> bool {
@@ -452,8 +450,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         {
             return false;
         }
-        classify(&name) == KeyClass::Secret
-            && classify(&value) != KeyClass::Secret
+        classify(&name) == KeyClass::Secret && classify(&value) != KeyClass::Secret
     }
 
     /// Writes the string at `chunk` anew; every later place in the output moves.

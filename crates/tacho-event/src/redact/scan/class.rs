@@ -58,6 +58,22 @@ pub(crate) fn of(byte: u8) -> u8 {
     TABLE.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
+/// Where the first word at or after `from` begins.
+#[inline]
+pub(super) fn word(run: &[u8], from: usize) -> Option<usize> {
+    let rest = run.get(from..)?;
+    let skipped = rest.iter().position(|byte| of(*byte) & WORD != 0)?;
+    Some(from + skipped)
+}
+
+/// Where the word that goes on at `from` ends.
+#[inline]
+pub(super) fn word_end(run: &[u8], from: usize) -> usize {
+    let rest = run.get(from..).unwrap_or_default();
+    let word = rest.iter().position(|byte| of(*byte) & WORD == 0);
+    from + word.unwrap_or(rest.len())
+}
+
 /// Calls back for every longest run of at least `least` bytes of the class. Looks at each window from
 /// its end, so most bytes outside of runs are never looked at.
 #[inline]

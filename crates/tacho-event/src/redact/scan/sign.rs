@@ -63,7 +63,11 @@ pub(super) fn signs(text: &[u8]) -> u8 {
 pub(super) fn double_dash(text: &[u8]) -> bool {
     let next = text.get(1..).unwrap_or_default();
     let both = |(one, two): (&u8, &u8)| u8::from((*one == b'-') & (*two == b'-'));
-    text.iter().zip(next).map(both).fold(0, |sum, yes| sum | yes) != 0
+    text.iter()
+        .zip(next)
+        .map(both)
+        .fold(0, |sum, yes| sum | yes)
+        != 0
 }
 
 /// Whether a word ends like `Bearer` or `Basic`, in any case, with a space after it.
