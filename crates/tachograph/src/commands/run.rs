@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tacho_event::{IdSource, Options};
+use tacho_event::{DigestKey, Engine, IdSource, Options, Report};
 use tacho_log::{
     Clock as _, Connect, DataDir, Intake, Left, LockError, Recorder, RecorderOptions, ServeError,
     Server, SystemClock,
@@ -105,7 +105,9 @@ fn kept(level: LevelArg, correlate: bool) -> Options {
 fn mode(mode: ModeArg, deadline_ms: u64) -> Mode {
     match mode {
         ModeArg::Strict => Mode::Strict,
-        ModeArg::Blocking => Mode::Blocking { deadline: Duration::from_millis(deadline_ms) },
+        ModeArg::Blocking => Mode::Blocking {
+            deadline: Duration::from_millis(deadline_ms),
+        },
         ModeArg::BestEffort => Mode::BestEffort,
     }
 }
@@ -163,7 +165,14 @@ fn cannot_run(error: &RunError) -> CliError {
         RunError::NotPermitted { .. } | RunError::Spawn { .. } => Exit::CannotExecute,
         RunError::Setup(_) => Exit::RunFailed,
     };
-    CliError::new(exit, format!("cannot run the server: {error}"))
+    // A whole command line given as one word is a common mistake, and it may hold a token.
+    let mut shown = String::new();
+    Engine::new(&Options::default(), DigestKey::new([0; 32])).text(
+        &error.to_string(),
+        &mut shown,
+        &mut Report::default(),
+    );
+    CliError::new(exit, format!("cannot run the server: {shown}"))
 }
 
 /// The server's exit codes are below 125, so ours are not mistaken for them.
