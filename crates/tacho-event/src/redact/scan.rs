@@ -26,12 +26,27 @@ pub(super) struct Scanner {
 /// Words before a credential, and the first line of a private key.
 const LITERALS: [&str; 5] = ["earer ", "EARER ", "asic ", "ASIC ", pem::BEGIN];
 
-fn may_start(rule: &TokenRule, first: u8, second: u8) -> bool {
-    let mut parts = rule.parts.iter();
-    match parts.next() {
-        Some(Part::Text(text)) => text.as_bytes().starts_with(&[first, second]),
-        Some(Part::Run(class, least, _)) => class.has(first) && (*least < 2 || class.has(second)),
-        None => false,
+/// Marks the pairs of bytes that a token of the rule can begin with.
+fn mark(pairs: &mut [u64; 1024], rule: &TokenRule) {
+    let mut set = |first: u8, second: u8| {
+        if let Some(bits) = pairs.get_mut(pair(first, second) / 64) {
+            *bits |= 1 << (pair(first, second) % 64);
+        }
+    };
+    match rule.parts.first() {
+        Some(Part::Text(text)) => {
+            if let [first, second, ..] = text.as_bytes() {
+                set(*first, *second);
+            }
+        }
+        Some(Part::Run(class, least, _)) => {
+            for first in (0..=u8::MAX).filter(|byte| class.has(*byte)) {
+                (0..=u8::MAX)
+                    .filter(|byte| *least < 2 || class.has(*byte))
+                    .for_each(|second| set(first, second));
+            }
+        }
+        None => {}
     }
 }
 
@@ -40,13 +55,6 @@ impl Scanner {
         let mut by_first: Vec<Vec<&'static TokenRule>> = vec![Vec::new(); 256];
         let mut pairs = Box::new([0; 1024]);
         for (rules, first) in by_first.iter_mut().zip(0..=u8::MAX) {
-            for second in 0..=u8::MAX {
-                if tokens().any(|rule| may_start(rule, first, second))
-                    && let Some(bits) = pairs.get_mut(pair(first, second) / 64)
-                {
-                    *bits |= 1 << (pair(first, second) % 64);
-                }
-            }
             let begins = |rule: &&TokenRule| match rule.parts.first() {
                 Some(Part::Text(text)) => text.as_bytes().first() == Some(&first),
                 Some(Part::Run(class, ..)) => class.has(first),
@@ -54,6 +62,7 @@ impl Scanner {
             };
             rules.extend(tokens().filter(begins));
         }
+        tokens().for_each(|rule| mark(&mut pairs, rule));
         Self {
             literals: AhoCorasick::new(LITERALS).ok(),
             by_first,

@@ -74,6 +74,17 @@ pub(super) fn word_end(run: &[u8], from: usize) -> usize {
     from + word.unwrap_or(rest.len())
 }
 
+/// How many bytes from the first on are of the class: eight at a time, since runs are long.
+#[inline]
+fn span(bytes: &[u8], class: u8) -> usize {
+    let (blocks, _) = bytes.as_chunks::<8>();
+    let within = |block: &&[u8; 8]| block.iter().fold(class, |all, byte| all & of(*byte)) != 0;
+    let whole = blocks.iter().take_while(within).count() * 8;
+    let rest = bytes.get(whole..).unwrap_or_default();
+    let more = rest.iter().position(|byte| of(*byte) & class == 0);
+    whole + more.unwrap_or(rest.len())
+}
+
 /// Calls back for every longest run of at least `least` bytes of the class. Looks at each window from
 /// its end, so most bytes outside of runs are never looked at.
 #[inline]
@@ -86,7 +97,7 @@ pub(super) fn runs(bytes: &[u8], class: u8, least: usize, mut found: impl FnMut(
             continue;
         }
         let rest = bytes.get(from + least..).unwrap_or_default();
-        let end = from + least + rest.iter().position(without).unwrap_or(rest.len());
+        let end = from + least + span(rest, class);
         found(from, end);
         from = end + 1;
     }
