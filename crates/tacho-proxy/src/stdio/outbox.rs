@@ -224,7 +224,13 @@ impl<T> Outbox<T> {
             state.queue.clear();
             state.bytes = 0;
         }
-        self.tell(state);
+        // The common case is that nobody waits for the descriptor: an idle forwarder is left asleep.
+        let quiet = usable && state.queue.is_empty() && state.deciding.is_none() && !state.closed;
+        if quiet {
+            drop(state);
+        } else {
+            self.tell(state);
+        }
         if usable { Ok(()) } else { Err(Gone) }
     }
 
