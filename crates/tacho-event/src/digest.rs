@@ -112,7 +112,13 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Once or twice for each record, so without the formatting machinery.
 fn push_hex(out: &mut String, bytes: &[u8]) {
-    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    let digit = |value: u8| {
+        char::from(if value < 10 {
+            b'0' + value
+        } else {
+            b'a' + value - 10
+        })
+    };
     for byte in bytes {
         out.push(digit(byte >> 4));
         out.push(digit(byte & 15));

@@ -358,7 +358,10 @@ impl Redactor {
         kept.clear();
         self.engine.text(name.expose(), &mut kept, report);
         if kept.len() > NAME_BYTES {
-            let end = (0..=NAME_BYTES).rev().find(|end| kept.is_char_boundary(*end)).unwrap_or(0);
+            let end = (0..=NAME_BYTES)
+                .rev()
+                .find(|end| kept.is_char_boundary(*end))
+                .unwrap_or(0);
             kept.truncate(end);
             kept.push('…');
         }

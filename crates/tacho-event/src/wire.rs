@@ -98,8 +98,8 @@ mod tests {
 
     use crate::limits::BODY_BYTES;
     use crate::{
-        Context, DigestKey, Event, EventType, Failure, IdSource, Layer, Options, ParsedRecord, Party,
-        Redactor, Timestamp, Unredacted,
+        Context, DigestKey, Event, EventType, Failure, IdSource, Layer, Options, ParsedRecord,
+        Party, Redactor, Timestamp, Unredacted,
     };
 
     /// Whoever is recorded chooses keys, names and lengths; the record must fit whatever they choose.
@@ -107,31 +107,54 @@ mod tests {
     fn a_record_fits_whatever_is_put_into_it() {
         let long_key = "\u{1}k".repeat(1_000);
         let long_text = "-----BEGIN PRIVATE KEY-----".to_owned() + &"A".repeat(20_000);
-        let members: Vec<String> =
-            (0..40).map(|n| format!("\"{n}\":{}", serde_json::to_string(&long_text).unwrap())).collect();
+        let members: Vec<String> = (0..40)
+            .map(|n| format!("\"{n}\":{}", serde_json::to_string(&long_text).unwrap()))
+            .collect();
         let mut args = format!("{{{}}}", members.join(","));
         for _ in 0..10 {
             args = format!("{{{}:{args}}}", serde_json::to_string(&long_key).unwrap());
         }
         let texts = [args, format!("[{}]", vec!["\"\\u0001\""; 20_000].join(","))];
         let name = || Unredacted::new("\u{1}".repeat(5_000));
-        let party = || Party { name: name(), reported_name: Some(name()), version: Some(name()) };
-        let context =
-            Context { client: Some(party()), server: Some(party()), ..Context::none() };
+        let party = || Party {
+            name: name(),
+            reported_name: Some(name()),
+            version: Some(name()),
+        };
+        let context = Context {
+            client: Some(party()),
+            server: Some(party()),
+            ..Context::none()
+        };
         let context = Arc::new(context);
-        let options = Options { keep_result: true, ..Options::default() };
+        let options = Options {
+            keep_result: true,
+            ..Options::default()
+        };
         let mut redactor = Redactor::new(&options, DigestKey::new([1; 32]));
         let mut ids = IdSource::new(1);
         for text in texts {
             let now = Timestamp::from_unix_nanos(1);
-            let mut event = Event::new(ids.event(now), now, EventType::ToolCall, Arc::clone(&context));
+            let mut event = Event::new(
+                ids.event(now),
+                now,
+                EventType::ToolCall,
+                Arc::clone(&context),
+            );
             event.args = Some(Unredacted::new(Bytes::from(text.clone())));
             event.result = Some(Unredacted::new(Bytes::from(text)));
-            event.error =
-                Some(Failure { layer: Layer::Tool, code: Some(i64::MIN), message: name() });
+            event.error = Some(Failure {
+                layer: Layer::Tool,
+                code: Some(i64::MIN),
+                message: name(),
+            });
             (event.method, event.tool, event.trace) = (Some(name()), Some(name()), Some(name()));
             let record = redactor.redact(event).encode();
-            assert!(record.body().len() <= BODY_BYTES, "{} bytes", record.body().len());
+            assert!(
+                record.body().len() <= BODY_BYTES,
+                "{} bytes",
+                record.body().len()
+            );
             let line = [b"{\"v\":1,\"seq\":0,", record.body().get(1..).unwrap()].concat();
             assert!(ParsedRecord::parse(&line).is_ok());
         }

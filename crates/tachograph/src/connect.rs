@@ -1,7 +1,7 @@
 //! Finding the recorder, or starting one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -26,6 +26,8 @@ pub(crate) struct OnDemand {
     program: PathBuf,
     /// The one started last, until a connection shows that there is a recorder.
     started: Option<(Child, Instant)>,
+    /// Length of `recorder.log` before that: what stands there was said by others.
+    log_before: u64,
     /// Those started before, to be reaped when they end.
     earlier: Vec<Child>,
 }
@@ -36,6 +38,7 @@ impl OnDemand {
             dir,
             program,
             started: None,
+            log_before: 0,
             earlier: Vec::new(),
         }
     }
@@ -47,9 +50,10 @@ impl OnDemand {
         if let Some((mut child, at)) = self.started.take() {
             match child.try_wait() {
                 Ok(Some(status)) if !status.success() => {
-                    let why = last_line(&self.dir.recorder_log());
-                    let why =
-                        why.unwrap_or_else(|| format!("the recorder ended at once: {status}"));
+                    let why = last_words(&self.dir.recorder_log(), self.log_before);
+                    let why = why.unwrap_or_else(|unknown| {
+                        format!("the recorder ended at once: {status}{unknown}")
+                    });
                     return Err(ConnectError::Never(why));
                 }
                 // It saw that another recorder has the log.
@@ -74,7 +78,7 @@ impl OnDemand {
             .retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 
-    fn spawn(&self) -> io::Result<Child> {
+    fn spawn(&mut self) -> io::Result<Child> {
         if std::fs::metadata(self.dir.recorder_log())
             .is_ok_and(|log| log.len() > RECORDER_LOG_BYTES)
         {
@@ -86,6 +90,7 @@ impl OnDemand {
             .append(true)
             .mode(0o600)
             .open(self.dir.recorder_log())?;
+        self.log_before = log.metadata()?.len();
         Command::new(&self.program)
             .arg("serve")
             .arg("--background")
@@ -172,17 +177,26 @@ fn with_short_path<T>(dir: &DataDir, act: impl FnOnce(&Path) -> io::Result<T>) -
         .join(name))
 }
 
-/// The last line of a file, shortened: why the recorder gave up.
-pub(crate) fn last_line(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let line = text
+/// Why the recorder gave up: its last message, shortened, from where `recorder.log` ended before it was
+/// started. The error is why there is none: on a full disk it could not say so there.
+fn last_words(path: &Path, from: u64) -> Result<String, String> {
+    let text = std::fs::read(path).map_err(|error| format!("; {}: {error}", path.display()))?;
+    let said = usize::try_from(from).ok().and_then(|from| text.get(from..));
+    let said = String::from_utf8_lossy(said.unwrap_or_default());
+    let line = said
         .lines()
         .rev()
-        .find(|line| line.starts_with("tacho: "))?;
-    Some(
-        line.trim_start_matches("tacho: ")
-            .chars()
-            .take(500)
-            .collect(),
-    )
+        .find_map(|line| line.strip_prefix("tacho: "));
+    if let Some(line) = line {
+        return Ok(line.chars().take(500).collect());
+    }
+    let mut log = OpenOptions::new();
+    let note = log
+        .append(true)
+        .open(path)
+        .and_then(|mut log| log.write_all(b"a recorder ended without a word\n"));
+    Err(note.map_or_else(
+        |error| format!("; its log cannot be written: {error}"),
+        |()| String::new(),
+    ))
 }

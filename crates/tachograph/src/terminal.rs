@@ -1,6 +1,9 @@
 //! The only code that prints. Log content is written by attackers: what goes to a terminal is escaped.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What a command prints on stdout, in the form that suits who reads it.
 pub(crate) struct Output {
@@ -46,6 +49,20 @@ impl Output {
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.stdout.flush()
+    }
+
+    /// Waits, at most `patience`, and says whether nobody reads any more: `tail -f` into a pipe whose
+    /// reader has left would otherwise stay until there is something new to print.
+    pub(crate) fn reader_leaves_within(&self, patience: Duration) -> bool {
+        let timeout = Timespec {
+            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(patience.subsec_nanos()),
+        };
+        let mut stdout = [PollFd::new(&self.stdout, PollFlags::empty())];
+        // The kernel reports these two whether asked for or not. A signal only makes the wait shorter.
+        let left = PollFlags::ERR | PollFlags::HUP;
+        poll(&mut stdout, Some(&timeout)).is_ok()
+            && stdout.iter().any(|fd| fd.revents().intersects(left))
     }
 
     /// `text` in a colour, where colours are wanted.

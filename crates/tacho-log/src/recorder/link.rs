@@ -101,13 +101,24 @@ fn greet(
 ) -> Result<(Arc<UnixStream>, Vec<u8>), ConnectError> {
     let mut bytes = Vec::new();
     let version = protocol::VERSION;
-    Frame::Hello { version, run, resumed }.encode(&mut bytes);
-    stream.set_read_timeout(Some(GREETING_TIMEOUT)).map_err(not_yet)?;
-    stream.set_write_timeout(Some(GREETING_TIMEOUT)).map_err(not_yet)?;
+    Frame::Hello {
+        version,
+        run,
+        resumed,
+    }
+    .encode(&mut bytes);
+    stream
+        .set_read_timeout(Some(GREETING_TIMEOUT))
+        .map_err(not_yet)?;
+    stream
+        .set_write_timeout(Some(GREETING_TIMEOUT))
+        .map_err(not_yet)?;
     stream.write_all(&bytes).map_err(not_yet)?;
     bytes.clear();
     let key = read_welcome(&mut stream, &mut bytes)?;
-    stream.set_read_timeout(Some(RECONNECT_TIMEOUT)).map_err(not_yet)?;
+    stream
+        .set_read_timeout(Some(RECONNECT_TIMEOUT))
+        .map_err(not_yet)?;
 
     let stream = Arc::new(stream);
     let mut link = lock(&shared.link);
@@ -131,7 +142,14 @@ fn not_yet(error: std::io::Error) -> ConnectError {
 fn read_welcome(stream: &mut UnixStream, bytes: &mut Vec<u8>) -> Result<DigestKey, ConnectError> {
     loop {
         match Frame::decode(bytes) {
-            Ok(Some((Frame::Welcome { version: protocol::VERSION, digest_key, .. }, taken))) => {
+            Ok(Some((
+                Frame::Welcome {
+                    version: protocol::VERSION,
+                    digest_key,
+                    ..
+                },
+                taken,
+            ))) => {
                 bytes.drain(..taken);
                 return Ok(DigestKey::new(digest_key));
             }
@@ -159,7 +177,13 @@ fn submit_again(mut stream: &UnixStream, link: &Link) -> std::io::Result<()> {
     let mut again = Vec::new();
     for InFlight { number, record, .. } in &link.in_flight {
         let (number, id, stage, body) = (*number, record.id(), record.stage(), record.body());
-        Frame::Submit { number, id, stage, body }.encode(&mut again);
+        Frame::Submit {
+            number,
+            id,
+            stage,
+            body,
+        }
+        .encode(&mut again);
         if again.len() >= 64 * 1024 {
             stream.write_all(&again)?;
             again.clear();

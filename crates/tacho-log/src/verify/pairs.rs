@@ -20,6 +20,8 @@ pub(super) struct Paired<'a> {
     stage: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "ref")]
     intent: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    outcome: Option<Cow<'a, str>>,
 }
 
 /// Sixteen bytes that stand for an id, whatever its form.
@@ -30,7 +32,8 @@ fn key(id: &str) -> Key {
     hash.first_chunk().copied().unwrap_or_default()
 }
 
-/// Every outcome names an intent before it; every intent has an outcome.
+/// Every outcome names an intent before it; every intent has an outcome. A `denied` outcome may stand
+/// alone: the call was not forwarded because its intent could not be recorded.
 #[derive(Default)]
 pub(super) struct Pairs {
     open: HashMap<Key, u64>,
@@ -57,7 +60,8 @@ impl Pairs {
             Some("outcome") => {
                 let named = record.intent.as_deref().unwrap_or_default();
                 let intent = key(named);
-                if self.open.remove(&intent).is_some() {
+                let known = self.open.remove(&intent).is_some();
+                if known || record.outcome.as_deref() == Some("denied") {
                     return;
                 }
                 if self.unmatched.len() < FINDINGS {

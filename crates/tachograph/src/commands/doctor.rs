@@ -49,7 +49,11 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
     checks.push(clock());
     if let Ok(log) = tacho_log::LogDir::at(&path) {
         let (ok, says) = super::verify::check(&log);
-        checks.push(Check { name: "log", ok, says });
+        checks.push(Check {
+            name: "log",
+            ok,
+            says,
+        });
     }
     let all_ok = checks.iter().all(|check| check.ok);
     let mut out = Output::words(args.json);

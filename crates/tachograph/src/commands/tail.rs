@@ -32,10 +32,9 @@ pub(crate) fn run(dir: Option<&Path>, args: &Tail) -> Result<ExitCode> {
                 }
             }
             Ok(None) if args.follow => {
-                if out.flush().is_err() {
+                if out.flush().is_err() || out.reader_leaves_within(POLL) {
                     break;
                 }
-                std::thread::sleep(POLL);
             }
             Ok(None) => break,
             Err(error @ ReadError::Damaged { .. }) => {

@@ -141,7 +141,10 @@ pub(super) fn check(log: &LogDir) -> (bool, String) {
         Ok(key) => key,
         Err(error) => return (false, error.to_string()),
     };
-    let options = VerifyOptions { known: None, writer_running: true };
+    let options = VerifyOptions {
+        known: None,
+        writer_running: true,
+    };
     let report = verify(log, &key, &options);
     match report.findings.first() {
         None => (true, format!("{} records verified", report.records)),
