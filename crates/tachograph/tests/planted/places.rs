@@ -94,7 +94,7 @@ impl Place {
     pub(crate) const fn keeps_nothing(self) -> bool {
         matches!(
             self,
-            Self::Number | Self::Named | Self::Chunks | Self::Argument | Self::Stderr
+            Self::Number | Self::Named | Self::Chunks | Self::Stderr
         )
     }
 
