@@ -89,8 +89,8 @@ impl Place {
         Self::Stderr,
     ];
 
-    /// Whether harmless words are not found either: they do not go where only secrets go, and of a server's command
-    /// the program alone is recorded, of its standard error nothing.
+    /// Whether harmless words are not found either: they do not go where only secrets go, and of a server's standard
+    /// error nothing is recorded.
     pub(crate) const fn keeps_nothing(self) -> bool {
         matches!(
             self,
