@@ -1,0 +1,25 @@
+#![cfg(test)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files that users would have, and read the environment's knobs"
+)]
+//! What users go through with the `tacho` binary: words, bad input, bad days, crashes.
+
+#[path = "journeys/chaos.rs"]
+mod chaos;
+#[path = "journeys/damage.rs"]
+mod damage;
+#[path = "journeys/directories.rs"]
+mod directories;
+#[path = "journeys/env.rs"]
+mod env;
+#[path = "journeys/full_disk.rs"]
+mod full_disk;
+#[path = "journeys/load.rs"]
+mod load;
+#[path = "journeys/servers.rs"]
+mod servers;
+#[path = "journeys/together.rs"]
+mod together;
+#[path = "journeys/words.rs"]
+mod words;
