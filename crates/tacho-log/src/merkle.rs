@@ -17,7 +17,7 @@ pub use verify::{
     verify_subtree_inclusion,
 };
 
-/// Bytes in a [`Hash`].
+/// Bytes in a [`struct@Hash`].
 pub const HASH_BYTES: usize = 32;
 
 /// The largest number of leaves: 2^63 - 1, so that a size fits the signed integers of other tools.

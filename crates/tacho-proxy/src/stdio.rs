@@ -237,16 +237,15 @@ fn run_with<R: Recording>(
     happened: &Receiver<Happening>,
 ) -> Result<ExitInfo, RunError> {
     let expires = setup.call_timeout.is_some();
+    let words = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let arguments = ways.args.iter().map(words).collect();
     let argv = Argv {
-        command: ways.command.to_string_lossy().into_owned(),
-        arguments: ways
-            .args
-            .iter()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect(),
+        command: words(&ways.command),
+        arguments,
     };
+    let exchange = Exchange::new(setup);
     let door = Arc::new(Door::new(
-        Exchange::new(setup),
+        exchange,
         recorder,
         ways.clock,
         ways.mode,
@@ -274,29 +273,18 @@ fn run_with<R: Recording>(
     };
     let upward = relay(Direction::ClientToServer, &to_server, &to_client);
     let downward = relay(Direction::ServerToClient, &to_client, &to_server);
-    let started = start_threads(
-        &upward,
-        &downward,
-        ways.client.input,
-        server_output,
-        &happenings,
-    )
-    .and_then(|()| start_waiting(&child, happenings))
-    .and_then(|()| {
-        if expires {
-            start_expiring(&door)
-        } else {
-            Ok(())
-        }
-    });
+    let (input, output) = (ways.client.input, server_output);
+    let started = start_threads(&upward, &downward, input, output, &happenings)
+        .and_then(|()| start_waiting(&child, happenings))
+        .and_then(|()| {
+            if expires {
+                start_expiring(&door)
+            } else {
+                Ok(())
+            }
+        });
     if let Err(error) = started {
-        child.signal(rustix::process::Signal::KILL);
-        let status = child.wait();
-        let ending = Ending {
-            client_left: false,
-            server: status.words(),
-        };
-        drop(door.close(&ending, status.detail(), Instant::now() + FINISH_GRACE));
+        give_up(&door, &child);
         return Err(error);
     }
 
@@ -306,6 +294,17 @@ fn run_with<R: Recording>(
         definitions: door.definitions(),
         counts: door.counts(),
     })
+}
+
+/// Ends a server that cannot be served after all, on record.
+fn give_up<R: Recording>(door: &Door<R>, child: &Child) {
+    child.signal(rustix::process::Signal::KILL);
+    let status = child.wait();
+    let ending = Ending {
+        client_left: false,
+        server: status.words(),
+    };
+    drop(door.close(&ending, status.detail(), Instant::now() + FINISH_GRACE));
 }
 
 fn start_threads<R: Recording>(

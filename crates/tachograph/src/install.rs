@@ -3,7 +3,7 @@
 //! A configuration belongs to its owner and often to a program that is running. So nothing is parsed and written back:
 //! [`scan`] finds where things stand, [`wrap`] edits only the bytes of `command` and `args`, and everything else,
 //! comments, order, white space, line ends and byte order mark, stays as it is. Planning is pure, text in and text out;
-//! [`file`] has the little that touches the disk.
+//! [`mod@file`] has the little that touches the disk.
 //!
 //! There is no state besides plain copies of the file as it was. A server under tacho is recognised by its shape, and what
 //! it was before is in its own arguments, so undoing works on files that were edited or reformatted since, or copied to

@@ -1,6 +1,6 @@
 //! The rules as data: what each removes, by which pattern, and what stands there afterwards.
 //!
-//! [`TOKENS`] drives the engine's own matcher and gives a regular expression for each rule, so that
+//! [`tokens`] drives the engine's own matcher and gives a regular expression for each rule, so that
 //! a plain implementation can be derived from the same table and compared with the engine.
 
 /// What stands in the place of a removed value.

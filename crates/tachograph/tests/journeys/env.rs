@@ -156,7 +156,7 @@ impl Done {
     }
 
     /// What people must never see.
-    pub(crate) fn is_civil(self) -> Self {
+    pub(crate) fn civil(self) -> Self {
         for word in ["panicked", "RUST_BACKTRACE", "stack backtrace", "Os {"] {
             assert!(!self.stderr.contains(word), "{self:?}");
         }
@@ -273,7 +273,7 @@ impl Session {
             stdout,
             stderr,
         }
-        .is_civil()
+        .civil()
     }
 }
 

@@ -27,9 +27,9 @@ fn exit_codes_pass_through() {
         let exited = of_type(&records, "server_exited");
         assert_eq!(exited.len(), 1, "{script}");
         for (name, value) in details.as_object().unwrap() {
-            let found = exited[0]["details"][name].to_string();
-            let same =
-                found == value.to_string() || found.contains("TERM") || found.contains("KILL");
+            let found = &exited[0]["details"][name];
+            let words = found.to_string();
+            let same = found == value || words.contains("TERM") || words.contains("KILL");
             assert!(same, "{script}: {name} {found}");
         }
     }

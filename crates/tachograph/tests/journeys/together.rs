@@ -124,11 +124,10 @@ fn a_killed_source_leaves_interrupted_calls() {
     });
     kill(session.pid());
     let interrupted = until("the interruption", || {
-        let records = env.records();
-        let found = of_type(&records, "interrupted")
+        of_type(&env.records(), "interrupted")
             .first()
-            .map(|record| (*record).clone());
-        found
+            .copied()
+            .cloned()
     });
     assert_eq!(interrupted["tool"], "count");
     assert_eq!(interrupted["method"], "tools/call");
