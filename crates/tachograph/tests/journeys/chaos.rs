@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,14 +17,14 @@ use serde_json::Value;
 use crate::env::{ECHO, Env, PATIENCE, call, kill, until};
 
 /// Kills in all, unless the environment asks for more.
-const KILLS: usize = 240;
+const KILLS: usize = 800;
 
 /// Clients at work at the same time.
 const CLIENTS: usize = 3;
 
 /// Says who it is, then counts before it answers.
 const COUNTING: &str = r#"
-echo $$ >> PIDS
+echo $$ > PID
 while IFS= read -r line; do
     id=${line#*'"id":"'}
     id=${id%%'"'*}
@@ -136,7 +137,7 @@ impl Chaos {
     fn kill_recorders(&self, mut random: Random) -> usize {
         let mut killed = 0;
         while !self.is_over() {
-            std::thread::sleep(Duration::from_millis(50 + random.below(400)));
+            std::thread::sleep(Duration::from_millis(20 + random.below(200)));
             if let Some(pid) = self.env.recorder() {
                 self.kill(pid);
                 killed += 1;
@@ -152,8 +153,8 @@ impl Chaos {
             if self.is_over() {
                 break;
             }
-            let earlier = self.servers(number).len();
-            let mut client = Client::start(&self.env, number);
+            let pid_file = self.env.path(&format!("pid-{number}-{round}"));
+            let mut client = Client::start(&self.env, number, &pid_file);
             let mut next = 0;
             for _ in 0..random.below(4) {
                 let burst = 1 + random.below(8);
@@ -174,8 +175,7 @@ impl Chaos {
             match random.below(3) {
                 0 => self.kill(client.pid()),
                 1 => {
-                    let server = || self.servers(number).get(earlier).copied();
-                    self.kill(until("the server", server));
+                    self.kill(until("the server", || pid_in(&pid_file)));
                 }
                 _ => {
                     // All that the death of a client is to others: its ends of the pipes are closed.
@@ -191,20 +191,18 @@ impl Chaos {
         told
     }
 
-    fn servers(&self, number: usize) -> Vec<i32> {
-        let pids = std::fs::read_to_string(self.env.path(&format!("pids-{number}")));
-        let pids = pids.unwrap_or_default();
-        pids.lines().filter_map(|pid| pid.parse().ok()).collect()
-    }
-
     /// Waits for servers that lost their `tacho run`, and lets a recorder take over what is left.
     fn settle(&self) {
-        let place = self.env.path("received");
-        let place = place.to_str().unwrap();
-        for pid in (0..CLIENTS).flat_map(|number| self.servers(number)) {
+        let place = self.env.path("received").display().to_string();
+        for file in std::fs::read_dir(self.env.path("")).unwrap() {
+            let file = file.unwrap();
+            if !file.file_name().to_string_lossy().starts_with("pid-") {
+                continue;
+            }
+            let pid = until("a server's id", || pid_in(&file.path()));
             until("the servers' end", || {
                 let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                (!String::from_utf8_lossy(&command).contains(place)).then_some(())
+                (!String::from_utf8_lossy(&command).contains(&place)).then_some(())
             });
         }
         let mut last = self.env.session(&[], ECHO);
@@ -212,6 +210,15 @@ impl Chaos {
         assert!(last.close().status.success());
         self.env.stop_and_verify();
     }
+}
+
+/// What a server wrote of itself, once it has.
+fn pid_in(path: &Path) -> Option<i32> {
+    std::fs::read_to_string(path)
+        .ok()?
+        .strip_suffix('\n')?
+        .parse()
+        .ok()
 }
 
 fn check(env: &Env, told: &Told) {
@@ -281,7 +288,7 @@ fn check(env: &Env, told: &Told) {
     }
 }
 
-/// What the log says about one call, and about its writers meanwhile.
+/// What the log says about the session of a call, and about the log's writers meanwhile.
 fn story(records: &[Value], intent: &str) -> String {
     let session = &records.iter().find(|r| r["id"] == intent).unwrap()["session"];
     let about = |record: &&Value| {
@@ -308,11 +315,11 @@ struct Client {
 }
 
 impl Client {
-    fn start(env: &Env, number: usize) -> Self {
-        let path = |name: &str| env.path(&format!("{name}-{number}")).display().to_string();
+    fn start(env: &Env, number: usize, pid_file: &Path) -> Self {
+        let received = env.path(&format!("received-{number}"));
         let script = COUNTING
-            .replace("PIDS", &path("pids"))
-            .replace("RECEIVED", &path("received"));
+            .replace("PID", &pid_file.display().to_string())
+            .replace("RECEIVED", &received.display().to_string());
         let mut command = env.tacho(&[
             "run",
             "--name",

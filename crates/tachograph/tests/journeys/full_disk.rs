@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::directories::Mount;
-use crate::env::{ECHO, Env, PATIENCE, Session, of_type};
+use crate::env::{ECHO, Env, PATIENCE, Session, of_type, until};
 
 /// Takes all the space that is left.
 struct Filler(PathBuf);
@@ -147,13 +147,18 @@ fn full_with_best_effort() {
     let env = Env::at(place.path().join("data"));
     let mut session = env.session(&["--mode", "best-effort"], ECHO);
     session.call("before");
+    // Nobody waits for the record in this mode, nor for the recorder to start.
+    until("the first record", || {
+        let begun = env.data().join("log/checkpoint").exists();
+        (begun && !of_type(&env.records(), "tool_call").is_empty()).then_some(())
+    });
     let filler = Filler::take(place.path().join("filler"));
     for id in 0..200 {
         let answer = session.call(&format!("full-{id}"));
         assert!(answer["result"].is_object(), "{answer}");
     }
     filler.free();
-    let deadline = Instant::now() + PATIENCE / 6;
+    let deadline = Instant::now() + PATIENCE;
     for id in 0.. {
         session.call(&format!("free-{id}"));
         if !of_type(&env.records(), "gap").is_empty() {
