@@ -2,9 +2,12 @@
 //! accepted, and what is written stays within its bounds. `tests/corpora.rs` runs the committed corpora through
 //! the same functions, without a fuzzer.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use tacho_event::{DigestKey, Direction, Engine, Options, Report, RunId, Timestamp};
+use tacho_event::{
+    DigestKey, Direction, Engine, Options, Redactor, Report, RunId, Timestamp,
+};
 use tacho_log::checkpoint::{Checkpoint, SignedCheckpoint, TlogProof};
 use tacho_log::key::VerifyingKey;
 use tacho_log::note::Note;
@@ -12,9 +15,20 @@ use tacho_log::tile::TileId;
 use tacho_proxy::exchange::{Exchange, Moment, Setup};
 use tacho_proxy::frame::Framer;
 
+thread_local! {
+    /// Made once: making one takes far longer than most inputs.
+    static ENGINE: RefCell<Engine> =
+        RefCell::new(Engine::new(&Options::default(), DigestKey::new([1; 32])));
+    static REDACTOR: RefCell<Redactor> =
+        RefCell::new(Redactor::new(&Options::default(), DigestKey::new([1; 32])));
+}
+
 /// Redaction of JSON and of text: valid output within its budget, on one line, and nothing more to remove.
 pub fn redact(data: &[u8]) {
-    let mut engine = Engine::new(&Options::default(), DigestKey::new([1; 32]));
+    ENGINE.with_borrow_mut(|engine| redact_with(engine, data));
+}
+
+fn redact_with(engine: &mut Engine, data: &[u8]) {
     let budget = 4096;
     let mut out = Vec::new();
     if engine.json(data, &mut out, budget, &mut Report::with_findings()) {
@@ -42,7 +56,6 @@ pub fn exchange(data: &[u8]) {
         call_timeout: Some(Duration::from_secs(1)),
     };
     let mut exchange = Exchange::new(setup);
-    let mut redactor = tacho_event::Redactor::new(&Options::default(), DigestKey::new([1; 32]));
     let (mut client, mut server) = (Framer::default(), Framer::default());
     let mut passed = Vec::new();
     // The first byte of each piece says which way it goes and how long it is.
@@ -64,7 +77,7 @@ pub fn exchange(data: &[u8]) {
         for frame in frames {
             passed.extend_from_slice(&frame.bytes);
             for event in exchange.observe(direction, &frame, now).events {
-                let record = redactor.redact(event).encode();
+                let record = REDACTOR.with_borrow_mut(|redactor| redactor.redact(event).encode());
                 serde_json::from_slice::<serde::de::IgnoredAny>(record.body()).expect("a record is JSON");
                 assert!(record.body().len() <= tacho_event::limits::BODY_BYTES);
             }
