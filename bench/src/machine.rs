@@ -92,8 +92,6 @@ pub(crate) struct Memory {
     pub(crate) resident: f64,
     /// `RssAnon`.
     pub(crate) anonymous: f64,
-    /// `VmHWM`.
-    pub(crate) peak: f64,
 }
 
 /// The memory of process `pid`.
@@ -108,7 +106,6 @@ pub(crate) fn memory_of(pid: u32) -> Memory {
     Memory {
         resident: mib("VmRSS"),
         anonymous: mib("RssAnon"),
-        peak: mib("VmHWM"),
     }
 }
 
