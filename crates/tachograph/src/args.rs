@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::error::Exit;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all is well; 1 what was checked is not as it should be (verify: tampered); 2 incomplete;
-3 wrong arguments or configuration; 4 it could not be done. tacho run passes on the server's own code;
-125 tacho itself failed, 126 the command cannot be executed, 127 there is no such command.
+Exit codes: 0 all is well; 1 what was checked is not as it should be (verify: tampered);
+2 incomplete; 3 wrong arguments or configuration; 4 it could not be done. tacho run passes on the
+server's own code; 125 tacho itself failed, 126 the command cannot be executed, 127 there is no
+such command.
 
 Start with: tacho demo";
 

@@ -136,7 +136,7 @@ impl Mount {
         // Commands on stdin, each answered by a line.
         let script = format!(
             "mount -t tmpfs -o size={size},mode=700 none {} && echo ready && while read -r how; do \
-             mount -o remount,$how {} && echo done; done",
+             mount -o remount,bind,$how {} && echo done || echo failed; done",
             point.display(),
             point.display()
         );
