@@ -147,7 +147,25 @@ impl Drop for Env {
         // A recorder must not outlive its directory; many tests have stopped it, or had none.
         let mut stop = self.tacho(&["serve", "--stop"]);
         drop(stop.stdout(Stdio::null()).stderr(Stdio::null()).status());
+        // One that a killed source started may still wait for the lock: it would begin a new log.
+        for pid in recorders_of(&self.dir) {
+            kill(pid);
+        }
     }
+}
+
+/// Processes with `--dir DIR` among their arguments.
+fn recorders_of(dir: &Path) -> Vec<i32> {
+    let dir = dir.as_os_str().as_encoded_bytes();
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &i32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == dir)
+    })
+    .collect()
 }
 
 impl Done {

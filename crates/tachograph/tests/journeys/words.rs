@@ -64,7 +64,9 @@ fn the_demo_goes_as_documented() {
 fn the_readme_shows_what_the_demo_says() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("$ cargo run --release -- demo\n").unwrap();
+    let (_, rest) = readme
+        .split_once("$ cargo run --release -- demo\n")
+        .unwrap();
     let (transcript, _) = rest.split_once("```").unwrap();
     check_golden("tests/journeys/demo.txt", &masked(transcript));
 }
