@@ -74,7 +74,6 @@ pub(crate) struct Shared {
     /// Signalled when the link comes up or goes down, and when submissions are settled.
     link_changed: Condvar,
     lost: Mutex<Lost>,
-    settlement: ticket::Settlement,
 }
 
 #[derive(Default)]
@@ -161,7 +160,6 @@ impl Recorder {
             }),
             lost: Mutex::default(),
             link_changed: Condvar::new(),
-            settlement: ticket::Settlement::default(),
         });
         let link = {
             let (shared, run) = (Arc::clone(&shared), options.run);
@@ -193,7 +191,7 @@ impl Recorder {
     /// at once unless the queue is full; then as long as `patience` allows.
     pub fn record(&self, event: Event, patience: Patience) -> Ticket {
         let state = Arc::new(TicketState::default());
-        let ticket = Ticket::new(Arc::clone(&state), Arc::clone(&self.shared));
+        let ticket = Ticket::new(Arc::clone(&state));
         let timestamp = event.timestamp;
         let deadline = match patience {
             Patience::Wait => None,
@@ -205,9 +203,7 @@ impl Recorder {
             let Some(left) = remaining(deadline) else {
                 drop(queue);
                 lock(&self.shared.lost).add(timestamp);
-                self.shared
-                    .settlement
-                    .settle(&state, Err(RecordError::Lost));
+                state.settle(Err(RecordError::Lost));
                 return ticket;
             };
             queue = wait(&self.shared.room, queue, left);
@@ -215,7 +211,7 @@ impl Recorder {
         if queue.closing {
             drop(queue);
             let closed = RecordError::Unavailable("the session is over".to_owned());
-            self.shared.settlement.settle(&state, Err(closed));
+            state.settle(Err(closed));
             return ticket;
         }
         queue.bytes += body_bytes(&event);
@@ -334,7 +330,7 @@ impl Lost {
         let Some((reported, ticket)) = self.reported.take() else {
             return;
         };
-        match ticket::Settlement::result(&ticket) {
+        match ticket.result() {
             None => self.reported = Some((reported, ticket)),
             Some(Ok(())) => {}
             Some(Err(_)) => {

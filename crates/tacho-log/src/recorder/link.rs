@@ -282,7 +282,6 @@ fn settle(shared: &Shared, bytes: &[u8], acknowledged: &mut bool) -> Result<usiz
 
 /// Everything up to `number` is durable, or was refused before.
 fn acknowledge(shared: &Shared, number: u64) {
-    let mut wake = false;
     let mut link = lock(&shared.link);
     while let Some(flying) = link
         .in_flight
@@ -291,13 +290,10 @@ fn acknowledge(shared: &Shared, number: u64) {
         link.in_flight_bytes = link
             .in_flight_bytes
             .saturating_sub(flying.record.body().len());
-        wake |= shared.settlement.settle_quietly(&flying.ticket, Ok(()));
+        flying.ticket.settle(Ok(()));
     }
     drop(link);
     shared.link_changed.notify_all();
-    if wake {
-        shared.settlement.wake();
-    }
 }
 
 fn refuse(shared: &Shared, number: u64, reason: &str) {
@@ -314,9 +310,9 @@ fn refuse(shared: &Shared, number: u64, reason: &str) {
         .saturating_sub(flying.record.body().len());
     drop(link);
     lock(&shared.lost).count += 1;
-    shared
-        .settlement
-        .settle(&flying.ticket, Err(RecordError::Refused(reason.to_owned())));
+    flying
+        .ticket
+        .settle(Err(RecordError::Refused(reason.to_owned())));
 }
 
 /// Takes the link down; `false` when the session is over.
@@ -368,9 +364,6 @@ fn fail_in_flight(shared: &Shared, link: &mut Link, reason: &str) {
     for flying in link.in_flight.drain(..) {
         // Its time is not kept, only that it was lost: the gap record has the count.
         lock(&shared.lost).count += 1;
-        shared
-            .settlement
-            .settle_quietly(&flying.ticket, Err(error.clone()));
+        flying.ticket.settle(Err(error.clone()));
     }
-    shared.settlement.wake();
 }

@@ -1,17 +1,17 @@
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::Instant;
 
 use thiserror::Error;
 
-use super::{Shared, lock, remaining, wait};
+use super::remaining;
 
 /// A claim on a [`Receipt`].
 #[must_use = "a call may be forwarded only with the receipt, or with a waiver in its place"]
 pub struct Ticket {
     state: Arc<TicketState>,
-    shared: Arc<Shared>,
 }
 
 /// Proof that a record is durable: `fdatasync` has returned. Made here and nowhere else; whoever
@@ -38,8 +38,8 @@ pub enum RecordError {
 }
 
 impl Ticket {
-    pub(super) const fn new(state: Arc<TicketState>, shared: Arc<Shared>) -> Self {
-        Self { state, shared }
+    pub(super) const fn new(state: Arc<TicketState>) -> Self {
+        Self { state }
     }
 
     /// Whether [`Ticket::wait`] would return at once.
@@ -50,14 +50,14 @@ impl Ticket {
     /// Waits until the record is durable, or cannot be any more, or `deadline` has passed.
     pub fn wait(self, deadline: Option<Instant>) -> Result<Receipt, RecordError> {
         if !self.is_settled() {
-            let settlement = &self.shared.settlement;
-            self.state.awaited.store(true, Ordering::SeqCst);
-            // Pairs with the fence in `settle_quietly`: either we see the result or they see us wait.
+            drop(self.state.waiter.set(std::thread::current()));
+            // Pairs with the fence in `settle`: either we see the result or they see us wait.
             fence(Ordering::SeqCst);
-            let mut turn = lock(&settlement.turn);
             while !self.is_settled() {
-                let left = remaining(deadline).ok_or(RecordError::Deadline)?;
-                turn = wait(&settlement.settled, turn, left);
+                match remaining(deadline).ok_or(RecordError::Deadline)? {
+                    Some(left) => std::thread::park_timeout(left),
+                    None => std::thread::park(),
+                }
             }
         }
         match self.state.result.get() {
@@ -74,49 +74,27 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// What a ticket and the link share.
+/// What a ticket and those who settle it share.
 #[derive(Default)]
 pub(crate) struct TicketState {
     result: OnceLock<Result<(), RecordError>>,
-    /// Someone waits: only then is it worth waking them.
-    awaited: AtomicBool,
+    /// Who waits: only that thread is woken.
+    waiter: OnceLock<Thread>,
 }
 
-/// Wakes those who wait for tickets.
-#[derive(Default)]
-pub(crate) struct Settlement {
-    turn: Mutex<()>,
-    settled: Condvar,
-}
-
-impl Settlement {
-    /// What became of a submission, if that is known.
-    pub(super) fn result(ticket: &TicketState) -> Option<Result<(), RecordError>> {
-        ticket.result.get().cloned()
+impl TicketState {
+    /// What became of the submission, if that is known.
+    pub(super) fn result(&self) -> Option<Result<(), RecordError>> {
+        self.result.get().cloned()
     }
 
-    /// Settles one ticket and wakes whoever waits for it.
-    pub(super) fn settle(&self, ticket: &TicketState, result: Result<(), RecordError>) {
-        if self.settle_quietly(ticket, result) {
-            self.wake();
+    /// Says what became of the submission and wakes whoever waits for it. The first word stands.
+    pub(super) fn settle(&self, result: Result<(), RecordError>) {
+        if self.result.set(result).is_ok() {
+            fence(Ordering::SeqCst);
+            if let Some(waiter) = self.waiter.get() {
+                waiter.unpark();
+            }
         }
-    }
-
-    /// Settles one ticket; returns whether [`Settlement::wake`] must follow. The first result stands.
-    pub(super) fn settle_quietly(
-        &self,
-        ticket: &TicketState,
-        result: Result<(), RecordError>,
-    ) -> bool {
-        let first = ticket.result.set(result).is_ok();
-        fence(Ordering::SeqCst);
-        first && ticket.awaited.load(Ordering::SeqCst)
-    }
-
-    /// Wakes everybody who waits. Taking the lock first means that nobody is between looking at the
-    /// ticket and going to sleep.
-    pub(super) fn wake(&self) {
-        drop(lock(&self.turn));
-        self.settled.notify_all();
     }
 }

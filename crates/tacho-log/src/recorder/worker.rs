@@ -59,7 +59,7 @@ pub(super) fn run(shared: &Shared, options: RecorderOptions) {
                     let defect = "the event could not be made a record: a defect, please report it";
                     lock(&shared.lost).add(timestamp);
                     let refused = RecordError::Refused(defect.to_owned());
-                    shared.settlement.settle(&ticket, Err(refused));
+                    ticket.settle(Err(refused));
                 }
             }
         }
@@ -82,7 +82,7 @@ impl Drop for Guard<'_> {
         for (event, ticket) in left {
             lock(&self.0.lost).add(event.timestamp);
             let ended = RecordError::Unavailable("the recorder's worker ended".to_owned());
-            self.0.settlement.settle(&ticket, Err(ended));
+            ticket.settle(Err(ended));
         }
         self.0.room.notify_all();
     }
@@ -144,7 +144,7 @@ fn refuse(shared: &Shared, batch: &mut Batch) {
         .unwrap_or(RecordError::Deadline);
     for (event, ticket) in batch.drain(..) {
         lock(&shared.lost).add(event.timestamp);
-        shared.settlement.settle(&ticket, Err(error.clone()));
+        ticket.settle(Err(error.clone()));
     }
 }
 
@@ -205,7 +205,7 @@ fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: 
     if let Err(error) = link.hope() {
         drop(link);
         lock(&shared.lost).add(timestamp);
-        shared.settlement.settle(&ticket, Err(error));
+        ticket.settle(Err(error));
         return;
     }
     let number = link.next_number;
