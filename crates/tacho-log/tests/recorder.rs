@@ -400,3 +400,74 @@ fn without_its_lock_file_a_recorder_stops_rather_than_write_beside_another() {
     source.threads.close(PATIENCE);
     server.stop();
 }
+
+#[test]
+fn silence_is_recorded_and_sealed_while_a_source_is_connected() {
+    let root = tempfile::tempdir().unwrap();
+    let options = ServeOptions {
+        checkpoint_interval: Duration::from_millis(50),
+        ..serve_options()
+    };
+    let server = Running::start_with(root.path(), options);
+    let source = Source::start(server.dir.socket(), 10);
+    let beats = |server: &Running| {
+        let records = server.records();
+        records
+            .iter()
+            .filter(|record| record.kind == "heartbeat")
+            .count()
+    };
+    until("two heartbeats", || beats(&server) >= 2);
+    let status = || ask_status(UnixStream::connect(server.dir.socket()).unwrap()).unwrap();
+    until("all sealed", || {
+        let status = status();
+        status["sealed"] == status["records"]
+    });
+    source.threads.close(PATIENCE);
+    server.stop();
+}
+
+struct SetClock(std::sync::atomic::AtomicU64);
+
+impl tacho_log::Clock for SetClock {
+    fn now(&self) -> tacho_event::Timestamp {
+        tacho_event::Timestamp::from_unix_nanos(self.0.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_takes_no_segment_back_and_the_log_verifies() {
+    const DAY: u64 = 86_400_000_000_000;
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock((20_000 * DAY).into()));
+    let options = ServeOptions {
+        clock: Arc::clone(&clock) as Arc<dyn tacho_log::Clock>,
+        ..serve_options()
+    };
+    let server = Running::start_with(root.path(), options);
+    let mut source = Source::start(server.dir.socket(), 11);
+    for day in [20_000, 19_990, 20_003, 20_001] {
+        clock
+            .0
+            .store(day * DAY + 1, std::sync::atomic::Ordering::SeqCst);
+        let event = source.event(Stage::Single);
+        durable(source.recorder.record(event, Patience::Wait));
+    }
+    source.threads.close(PATIENCE);
+    let dir = server.dir.clone();
+    server.stop();
+    let segments = std::fs::read_dir(dir.log().segments()).unwrap();
+    let mut names: Vec<_> = segments
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let days: Vec<_> = names.iter().map(|name| &name[..10]).collect();
+    assert_eq!(days, ["2024-10-04", "2024-10-07"]);
+    let key = signing_key();
+    let report = tacho_log::verify::verify(
+        dir.log(),
+        key.verifying_key(),
+        &tacho_log::verify::VerifyOptions::default(),
+    );
+    assert_eq!(report.findings, Vec::new());
+}
