@@ -19,6 +19,10 @@ pub const IN_FLIGHT_RECORDS: usize = 65_536;
 /// The same in bytes, so that large records cannot take the source's memory.
 pub const IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 
+/// A caller does the worker's work for its own event only while fewer records than this are in flight: it
+/// must not be the one who waits for room.
+pub const LENT_IN_FLIGHT: usize = 1_024;
+
 /// How long a source waits for a recorder to come back, or to start, before it refuses calls. Longer
 /// than any start of a recorder, shorter than the time-outs of clients.
 pub const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -15,6 +15,7 @@ mod worker;
 
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub use self::link::{Connect, ConnectError};
 use self::ticket::TicketState;
 pub use self::ticket::{Receipt, RecordError, Ticket};
 use crate::clock::Clock;
-use crate::limits::{QUEUED_BYTES, QUEUED_EVENTS, RECONNECT_TIMEOUT};
+use crate::limits::{LENT_IN_FLIGHT, QUEUED_BYTES, QUEUED_EVENTS, RECONNECT_TIMEOUT};
 
 /// Hands events to the one writer of the log. Cheap to clone; all clones share one connection.
 #[derive(Clone)]
@@ -74,6 +75,10 @@ pub(crate) struct Shared {
     /// Signalled when the link comes up or goes down, and when submissions are settled.
     link_changed: Condvar,
     lost: Mutex<Lost>,
+    /// Locked by the worker while it works, or by the caller it is lent to.
+    encoder: Mutex<worker::Encoder>,
+    /// The encoder has its key.
+    may_lend: AtomicBool,
 }
 
 #[derive(Default)]
@@ -96,6 +101,8 @@ enum WorkerState {
     Napping,
     /// It waits for an event.
     Asleep,
+    /// A caller who would wait for it anyway does its work for one event.
+    Lent,
 }
 
 /// The connection and everything that was submitted and not yet settled, under one lock: whoever
@@ -143,6 +150,7 @@ impl Recorder {
         options: RecorderOptions,
         connect: Box<dyn Connect>,
     ) -> std::io::Result<(Self, RecorderThreads)> {
+        let run = options.run;
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
@@ -159,10 +167,12 @@ impl Recorder {
                 key: None,
             }),
             lost: Mutex::default(),
+            encoder: Mutex::new(worker::Encoder::new(options)),
+            may_lend: AtomicBool::new(false),
             link_changed: Condvar::new(),
         });
         let link = {
-            let (shared, run) = (Arc::clone(&shared), options.run);
+            let shared = Arc::clone(&shared);
             let builder = std::thread::Builder::new().name("recorder-link".to_owned());
             builder
                 .stack_size(256 * 1024)
@@ -173,7 +183,7 @@ impl Recorder {
             let builder = std::thread::Builder::new().name("recorder-worker".to_owned());
             builder
                 .stack_size(512 * 1024)
-                .spawn(move || worker::run(&shared, options))?
+                .spawn(move || worker::run(&shared))?
         };
         Ok((
             Self {
@@ -214,10 +224,17 @@ impl Recorder {
             state.settle(Err(closed));
             return ticket;
         }
+        if patience == Patience::Wait && queue.worker_is_idle() && self.shared.is_calm() {
+            queue.worker = WorkerState::Lent;
+            drop(queue);
+            let _lent = Lent(&self.shared);
+            lock(&self.shared.encoder).process(&self.shared, &mut std::iter::once((event, state)));
+            return ticket;
+        }
         queue.bytes += body_bytes(&event);
         queue.events.push_back((event, state));
         let wake = match queue.worker {
-            WorkerState::Busy => false,
+            WorkerState::Busy | WorkerState::Lent => false,
             WorkerState::Napping => patience != Patience::Never,
             WorkerState::Asleep => true,
         };
@@ -242,7 +259,7 @@ impl RecorderThreads {
             queue.closing = true;
             self.shared.work.notify_one();
             self.shared.room.notify_all();
-            while !queue.events.is_empty() || queue.worker == WorkerState::Busy {
+            while !queue.events.is_empty() || queue.worker_is_at_work() {
                 let Some(left) = remaining(Some(deadline)) else {
                     break;
                 };
@@ -279,8 +296,47 @@ impl RecorderThreads {
 }
 
 impl Queue {
+    /// Nothing is queued and nobody works: an event may overtake the worker's waking up.
+    fn worker_is_idle(&self) -> bool {
+        let idle = matches!(self.worker, WorkerState::Napping | WorkerState::Asleep);
+        idle && self.events.is_empty()
+    }
+
+    const fn worker_is_at_work(&self) -> bool {
+        matches!(self.worker, WorkerState::Busy | WorkerState::Lent)
+    }
+
     fn is_full(&self) -> bool {
         self.events.len() >= QUEUED_EVENTS || self.bytes >= QUEUED_BYTES
+    }
+}
+
+impl Shared {
+    /// Whether a submission goes out at once: the link is up and not much is in flight.
+    fn is_calm(&self) -> bool {
+        let link = lock(&self.link);
+        let up = matches!(link.state, LinkState::Up(_));
+        self.may_lend.load(Ordering::Acquire) && up && link.in_flight.len() < LENT_IN_FLIGHT
+    }
+}
+
+/// The encoder is with a caller; given back when this is dropped, also by a panic.
+struct Lent<'a>(&'a Shared);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        let more = !queue.events.is_empty() || queue.closing;
+        queue.worker = if more {
+            WorkerState::Busy
+        } else {
+            WorkerState::Asleep
+        };
+        drop(queue);
+        self.0.room.notify_all();
+        if more {
+            self.0.work.notify_one();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tacho_event::limits::BODY_BYTES;
@@ -29,25 +30,59 @@ const NAPS_BEFORE_SLEEP: u32 = 20;
 /// Frames are written together up to this many bytes: a socket's buffer holds about three times that.
 const WRITE_BYTES: usize = 64 * 1024;
 
-type Batch = VecDeque<(Event, Arc<TicketState>)>;
+pub(super) type Queued = (Event, Arc<TicketState>);
 
-pub(super) fn run(shared: &Shared, options: RecorderOptions) {
+type Batch = VecDeque<Queued>;
+
+pub(super) fn run(shared: &Shared) {
     let _guard = Guard(shared);
-    let mut ids = IdSource::new(options.entropy);
-    let mut redactor = None;
     let mut batch = Batch::new();
     while take(shared, &mut batch) {
-        if redactor.is_none() {
-            redactor = greeted(shared).map(|key| Redactor::new(&options.redaction, key));
-        }
-        let Some(redactor) = &mut redactor else {
+        let mut encoder = lock(&shared.encoder);
+        if encoder.is_ready(shared) {
+            encoder.process(shared, &mut batch.drain(..));
+        } else {
             refuse(shared, &mut batch);
-            continue;
-        };
-        if let Some(gap) = take_gap(shared, &options, &mut ids) {
-            batch.push_front(gap);
         }
-        for (event, ticket) in batch.drain(..) {
+    }
+}
+
+/// What makes records of events: the worker's, and lent to a caller who would only wait for it.
+pub(super) struct Encoder {
+    options: RecorderOptions,
+    ids: IdSource,
+    redactor: Option<Redactor>,
+}
+
+impl Encoder {
+    pub(super) const fn new(options: RecorderOptions) -> Self {
+        let ids = IdSource::new(options.entropy);
+        Self {
+            options,
+            ids,
+            redactor: None,
+        }
+    }
+
+    /// Whether there is a redactor; for the first one, waits for the recorder's greeting.
+    fn is_ready(&mut self, shared: &Shared) -> bool {
+        if self.redactor.is_none() {
+            let redaction = &self.options.redaction;
+            self.redactor = greeted(shared).map(|key| Redactor::new(redaction, key));
+            shared
+                .may_lend
+                .store(self.redactor.is_some(), Ordering::Release);
+        }
+        self.redactor.is_some()
+    }
+
+    /// Redacts, encodes and submits events in their order, and sends them.
+    pub(super) fn process(&mut self, shared: &Shared, events: &mut dyn Iterator<Item = Queued>) {
+        let gap = take_gap(shared, &self.options, &mut self.ids);
+        let Some(redactor) = &mut self.redactor else {
+            return;
+        };
+        for (event, ticket) in gap.into_iter().chain(events) {
             let timestamp = event.timestamp;
             // A defect in redaction must cost one event, not the session.
             let encoded = catch_unwind(AssertUnwindSafe(|| redactor.redact(event).encode()));
@@ -58,8 +93,7 @@ pub(super) fn run(shared: &Shared, options: RecorderOptions) {
                 Ok(_) | Err(_) => {
                     let defect = "the event could not be made a record: a defect, please report it";
                     lock(&shared.lost).add(timestamp);
-                    let refused = RecordError::Refused(defect.to_owned());
-                    ticket.settle(Err(refused));
+                    ticket.settle(Err(RecordError::Refused(defect.to_owned())));
                 }
             }
         }
@@ -93,6 +127,11 @@ fn take(shared: &Shared, batch: &mut Batch) -> bool {
     let mut naps = 0;
     let mut queue = lock(&shared.queue);
     loop {
+        if queue.worker == WorkerState::Lent {
+            // Whoever has the encoder wakes us when there is something left to do.
+            queue = wait(&shared.work, queue, None);
+            continue;
+        }
         if !queue.events.is_empty() {
             std::mem::swap(&mut queue.events, batch);
             queue.bytes = 0;
