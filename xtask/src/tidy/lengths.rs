@@ -62,12 +62,6 @@ const EXCEPTIONS: &[(&str, Option<&str>, usize, &str)] = &[
         560,
         "to be split",
     ),
-    (
-        "crates/tacho-log/tests/tamper.rs",
-        None,
-        680,
-        "one attack after the other",
-    ),
     ("bench/src/emit.rs", Some("show"), 80, "to be split"),
 ];
 
