@@ -72,6 +72,20 @@ words! {
         Interrupted = "interrupted",
         /// The log's files are not as the writer left them.
         TamperSuspected = "tamper_suspected",
+        /// Another key signs from the next checkpoint on.
+        KeyRotated = "key_rotated",
+        /// The configuration is not what it was when the log was opened last.
+        ConfigChanged = "config_changed",
+        /// A checkpoint could not be held outside.
+        WitnessFailed = "witness_failed",
+        /// The space left on the log's disk went below a threshold.
+        SpaceLow = "space_low",
+        /// Records were removed by policy.
+        RetentionPruned = "retention_pruned",
+        /// A hold was added or removed.
+        HoldChanged = "hold_changed",
+        /// A body that was kept was destroyed on purpose.
+        EvidenceErased = "evidence_erased",
     }
 }
 

@@ -149,6 +149,11 @@ impl DataDir {
         self.key_dir().join("digest.key")
     }
 
+    /// What the operator chose.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
     /// Digests of the tools that servers listed last; derived.
     pub fn definitions(&self) -> PathBuf {
         self.root.join("definitions")

@@ -3,12 +3,14 @@
 
 mod args;
 mod commands;
+mod config;
 mod connect;
 mod definitions;
 mod error;
 pub mod install;
 mod keys;
 mod place;
+mod record;
 mod render;
 mod terminal;
 
