@@ -119,7 +119,7 @@ fn check_tree(size: u64, root: &Hash) -> Result<(), CheckpointError> {
 }
 
 /// A decimal number as this project writes it: no sign, no leading zeros.
-fn parse_decimal(text: &str) -> Option<u64> {
+pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
     let canonical =
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if canonical { text.parse().ok() } else { None }

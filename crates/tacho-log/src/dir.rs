@@ -209,6 +209,21 @@ impl LogDir {
         self.root.join("checkpoint")
     }
 
+    /// The newest checkpoint that witnesses have cosigned, with their cosignatures.
+    pub fn cosigned(&self) -> PathBuf {
+        self.root.join("cosigned")
+    }
+
+    /// Where the checkpoints are that two keys signed; each is named after its size.
+    pub fn rotations(&self) -> PathBuf {
+        self.root.join("rotations")
+    }
+
+    /// The first record that retention has kept, where it removed any.
+    pub fn minimum_index(&self) -> PathBuf {
+        self.root.join("minimum-index")
+    }
+
     /// The verifier key as the writer left it: a convenience that proves nothing.
     pub fn vkey(&self) -> PathBuf {
         self.root.join("vkey")

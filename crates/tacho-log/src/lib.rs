@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! write half   Recorder (in the source's process) ── socket ──► Server ──► Log ──► segments, tiles, checkpoint
-//! read half    Reader, verify: never write, need no lock
+//! read half    Reader, verify, prove, bundle: never write, need no lock
 //! ```
 //!
 //! No async runtime and no network; the one socket is a Unix socket.
 
+pub mod bundle;
 pub mod checkpoint;
 mod clock;
 mod dir;

@@ -104,6 +104,13 @@ pub const ZSTD_LEVEL: i32 = 3;
 /// every decoder to support. Bounds the memory that a hostile segment can ask for.
 pub const ZSTD_WINDOW_LOG: u32 = 23;
 
+/// `minimum-index`: a decimal number and a line feed.
+pub const MINIMUM_INDEX_BYTES: u64 = 32;
+
+/// Records that a maker of bundles skips rather than look for its place again: a few megabytes of
+/// decompression, which opening a compressed segment again would cost many times over.
+pub const SKIPPED_RECORDS: u64 = 4_096;
+
 // Verification.
 
 /// Findings that a verification lists one by one; further ones are only counted. A log that is wrong
