@@ -1,5 +1,6 @@
 //! C2SP tlog-checkpoint: what a log says about itself, signed.
 
+mod consistency;
 mod proof;
 
 use thiserror::Error;
@@ -8,6 +9,7 @@ use crate::key::{KeyError, SigningKey, VerifyingKey, WitnessKey, check_name};
 use crate::merkle::{Hash, MAX_SIZE, empty_root};
 use crate::note::{Note, NoteError};
 
+pub use consistency::{ConsistencyProof, ConsistencyProofError};
 pub use proof::{TlogProof, TlogProofError};
 
 /// Why something is no checkpoint, or not one to be believed.

@@ -20,6 +20,7 @@ pub mod merkle;
 pub mod note;
 mod open_calls;
 mod protocol;
+pub mod prove;
 pub mod reader;
 mod recorder;
 mod segment;

@@ -107,6 +107,9 @@ pub const ZSTD_WINDOW_LOG: u32 = 23;
 /// `minimum-index`: a decimal number and a line feed.
 pub const MINIMUM_INDEX_BYTES: u64 = 32;
 
+/// Tiles that a maker of proofs keeps in memory: one proof needs two at each of eight levels.
+pub const OPEN_TILES: usize = 64;
+
 /// Records that a maker of bundles skips rather than look for its place again: a few megabytes of
 /// decompression, which opening a compressed segment again would cost many times over.
 pub const SKIPPED_RECORDS: u64 = 4_096;

@@ -13,8 +13,8 @@ const HEADER: &str = "c2sp.org/tlog-proof@v1";
 /// The most hashes: the height of the largest tree.
 const MAX_HASHES: usize = 63;
 
-/// The longest extra data, in base64: a proof stays a page, and an extra is for an identifier.
-const MAX_EXTRA_BYTES: usize = 65_536;
+/// The longest extra data, in base64: a record of the greatest length.
+const MAX_EXTRA_BYTES: usize = 87_380;
 
 /// Proof, in one file, that a record is in a log: C2SP tlog-proof v1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,15 @@ impl TlogProof {
             Err(TlogProofError::Malformed)
         } else {
             Ok(proof)
+        }
+    }
+
+    /// The same with something for whoever reads it: the record that it is about.
+    #[must_use]
+    pub fn with_extra(self, extra: Vec<u8>) -> Self {
+        Self {
+            extra: Some(extra),
+            ..self
         }
     }
 
