@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::checkpoint::parse_decimal;
 use crate::dir::LogDir;
 use crate::disk::{RealDisk, read_limited};
-use crate::limits::{MINIMUM_INDEX_BYTES, SKIPPED_RECORDS, TILE_BYTES};
+use crate::limits::{SKIPPED_RECORDS, TILE_BYTES};
 use crate::merkle::{Hash, leaf_hash};
 use crate::reader::{Follow, ReadError, Reader};
 use crate::tile::{TILE_WIDTH, TileError, TileId, write_entry};
@@ -225,10 +225,7 @@ impl Bundles {
 /// The first record that retention has kept; 0 where nothing, or nothing readable, says more: a wrong number
 /// there hides no record that the segments have.
 pub(crate) fn minimum_index(dir: &LogDir) -> u64 {
-    read_limited(&RealDisk, &dir.minimum_index(), MINIMUM_INDEX_BYTES)
-        .ok()
-        .and_then(|bytes| parse_decimal(std::str::from_utf8(&bytes).ok()?.strip_suffix('\n')?))
-        .unwrap_or(0)
+    crate::minimum::minimum_index(dir).unwrap_or(0)
 }
 
 /// The encrypted segment that claims to have record `seq`: `YYYY-MM-DD-NNN.FIRST-END.jsonl.zst.age`.

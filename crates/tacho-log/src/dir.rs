@@ -154,6 +154,16 @@ impl DataDir {
         self.root.join("config.toml")
     }
 
+    /// Holds on records: what retention must not remove.
+    pub fn holds(&self) -> PathBuf {
+        self.root.join("holds.json")
+    }
+
+    /// How far readers have come that retention waits for, one file each.
+    pub fn cursors(&self) -> PathBuf {
+        self.root.join("cursors")
+    }
+
     /// Digests of the tools that servers listed last; derived.
     pub fn definitions(&self) -> PathBuf {
         self.root.join("definitions")
@@ -232,6 +242,11 @@ impl LogDir {
     /// The writer's list of intents without an outcome; derived.
     pub fn open_calls(&self) -> PathBuf {
         self.root.join("open-calls")
+    }
+
+    /// Bodies kept on purpose, a directory for each day.
+    pub fn evidence(&self) -> PathBuf {
+        self.root.join("evidence")
     }
 
     /// One hash tile.

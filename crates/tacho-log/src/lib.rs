@@ -17,6 +17,7 @@ pub mod key;
 pub mod limits;
 mod log;
 pub mod merkle;
+mod minimum;
 pub mod note;
 mod open_calls;
 mod protocol;
@@ -31,9 +32,10 @@ pub mod verify;
 pub use clock::{Clock, SystemClock};
 pub use dir::{DataDir, DirError, LockError, LogDir, WriterLock};
 pub use log::{
-    AppendError, CommitError, Log, LogOptions, OpenError, Recovered, SealError, Torn,
-    compress_segment,
+    AppendError, CommitError, Log, LogOptions, OpenError, PruneError, Recovered, SealError, Torn,
+    compress_segment, remove_pruned,
 };
+pub use minimum::minimum_index;
 pub use recorder::{
     Connect, ConnectError, Patience, Receipt, RecordError, Recorder, RecorderOptions,
     RecorderThreads, Ticket,

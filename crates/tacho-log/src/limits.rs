@@ -120,6 +120,10 @@ pub const SKIPPED_RECORDS: u64 = 4_096;
 /// from the first record on would otherwise yield a report as long as itself.
 pub const FINDINGS: usize = 100;
 
+/// How often a verification begins anew because a writer pruned the log meanwhile, which it does at most
+/// once an hour.
+pub const VERIFY_ATTEMPTS: u32 = 3;
+
 /// Intents without an outcome that a verification keeps in mind at once. An agent has a handful;
 /// this many are a log in which something else is wrong.
 pub const OPEN_INTENTS: usize = 1 << 20;

@@ -3,6 +3,7 @@
 mod compress;
 mod edge;
 mod live;
+mod prune;
 mod recover;
 mod seal;
 
@@ -26,6 +27,7 @@ use crate::tile::TileError;
 pub use compress::compress_segment;
 use edge::Edge;
 use live::Live;
+pub use prune::{PruneError, remove_pruned};
 
 /// What an operator, or a test, may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -427,6 +429,14 @@ pub enum OpenError {
         /// The checkpoint's size.
         size: u64,
         /// Where it was looked for.
+        what: String,
+    },
+    /// `minimum-index` is unreadable, or says what no sealed record says.
+    #[error("{path}: {what}")]
+    Minimum {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         what: String,
     },
     /// A later version of this program wrote the log.

@@ -2,6 +2,8 @@ mod lines;
 
 use std::fmt;
 
+use tacho_event::Timestamp;
+
 use crate::limits::SEGMENT_NUMBER;
 
 pub(crate) use lines::{Line, Lines};
@@ -115,6 +117,18 @@ impl Segment {
     pub(crate) fn file(&self) -> String {
         self.name.file(self.form())
     }
+
+    /// The names of all files that may belong to it, also what a crash left beside it.
+    pub(crate) fn files(&self) -> impl Iterator<Item = String> {
+        [".jsonl.zst.tmp", ".torn", ".jsonl.zst", ".jsonl"]
+            .into_iter()
+            .map(|suffix| format!("{}{suffix}", self.name))
+    }
+}
+
+/// The instant at which a UTC day begins, given as `YYYY-MM-DD`.
+pub(crate) fn day_start(day: &str) -> Option<Timestamp> {
+    Timestamp::parse(&format!("{day}T00:00:00.000000000Z")).ok()
 }
 
 /// The segments among the names in a directory, in log order. Other files are none of our business.

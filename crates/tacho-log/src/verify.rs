@@ -1,18 +1,21 @@
 //! Checks a whole log against its newest checkpoint and a key (`docs/format.md` §9). Reads only, in
 //! bounded memory; a writer may be at work meanwhile.
 
+mod beginning;
 mod pairs;
 mod report;
 mod tiles;
 mod walk;
 
 use std::io;
+use std::time::Duration;
 
 use crate::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
 use crate::dir::LogDir;
 use crate::disk::{RealDisk, read_limited};
 use crate::key::VerifyingKey;
-use crate::limits::NOTE_BYTES;
+use crate::limits::{NOTE_BYTES, VERIFY_ATTEMPTS};
+use crate::minimum::minimum_index;
 
 pub use report::{Finding, Report, Verdict};
 
@@ -24,12 +27,47 @@ pub struct VerifyOptions {
     pub known: Option<Vec<u8>>,
     /// A writer is at work: intents without an outcome, and a batch that is half written, are no news.
     pub writer_running: bool,
+    /// Records that were younger than this when retention removed them are a finding.
+    pub min_retention: Option<Duration>,
 }
 
 /// Checks everything that the log, the key and the options allow to be checked. Every failure is a
 /// finding in the report; there is no other way to fail.
 pub fn verify(dir: &LogDir, key: &VerifyingKey, options: &VerifyOptions) -> Report {
+    let mut attempt = 1;
+    loop {
+        // Before the checkpoint: the one that is there after this number covers the record of it.
+        let minimum = minimum_index(dir);
+        let report = verify_from(dir, key, options, &minimum);
+        let same = minimum.ok() == minimum_index(dir).ok();
+        // Records that retention removed while they were read are no finding.
+        if same || attempt >= VERIFY_ATTEMPTS {
+            return report;
+        }
+        attempt += 1;
+    }
+}
+
+fn verify_from(
+    dir: &LogDir,
+    key: &VerifyingKey,
+    options: &VerifyOptions,
+    minimum: &io::Result<u64>,
+) -> Report {
     let mut report = Report::new(key);
+    let file = Some("minimum-index");
+    let minimum = match minimum {
+        Ok(minimum) => *minimum,
+        Err(error) => {
+            if error.kind() == io::ErrorKind::InvalidData {
+                report.tampered(None, file, error.to_string());
+            } else {
+                report.incomplete(None, file, format!("cannot be read: {error}"));
+            }
+            0
+        }
+    };
+    report.minimum_index = minimum;
     let known = options
         .known
         .as_deref()
@@ -57,6 +95,7 @@ pub fn verify(dir: &LogDir, key: &VerifyingKey, options: &VerifyOptions) -> Repo
     }
     walk::walk(
         dir,
+        minimum,
         checkpoint.as_ref(),
         known.as_ref(),
         options,

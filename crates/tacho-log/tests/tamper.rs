@@ -345,6 +345,7 @@ fn a_log_that_was_put_back() {
     let known = |note: &[u8]| VerifyOptions {
         known: Some(note.to_vec()),
         writer_running: true,
+        ..VerifyOptions::default()
     };
     assert_eq!(
         fixture.verify_with(&vkey(), &known(&old)).verdict,

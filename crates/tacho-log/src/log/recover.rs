@@ -5,13 +5,14 @@ use serde::de::IgnoredAny;
 
 use super::edge::Edge;
 use super::live::Live;
-use super::{Closed, LogOptions, OpenError, Recovered, Torn};
+use super::{Closed, LogOptions, OpenError, Recovered, Torn, prune};
 use crate::checkpoint::SignedCheckpoint;
 use crate::dir::LogDir;
 use crate::disk::{Disk, DiskFile, read_limited};
 use crate::key::VerifyingKey;
 use crate::limits::{BATCH_BYTES, NOTE_BYTES, TILE_BYTES};
 use crate::merkle::{Hash, leaf_hash};
+use crate::minimum;
 use crate::segment::{Form, Line, LineHead, Lines, Segment, segments_among};
 use crate::tile::{TileId, partial_tiles, place};
 
@@ -48,21 +49,25 @@ pub(super) fn recover(
         .as_ref()
         .map_or(0, |signed| signed.unverified().size());
     let edge = read_edge(disk, log, checkpoint.as_ref())?;
+    let minimum = read_minimum(disk, log, size)?;
+    let segments = prune::finish(disk, log, segments, minimum, size)?;
 
-    let from = options.visit_from.min(size);
+    let from = options.visit_from.min(size).max(minimum);
     let mut scan = Scan {
         disk,
         dir: &dir,
         size,
+        minimum,
         from,
         last_sealed: read_last_leaf(disk, log, size)?,
-        next: 0,
+        next: minimum,
         unsealed: Vec::new(),
         closed: Vec::new(),
         visit,
     };
     // The last sealed record is read in any case: it ties the segments to the tiles.
-    let tail = scan.run(&segments, from.min(size.saturating_sub(1)))?;
+    let last = size.saturating_sub(1).max(minimum);
+    let tail = scan.run(&segments, from.min(last))?;
     let (next, unsealed, closed) = (scan.next, scan.unsealed, scan.closed);
     if next < size {
         let what = match segments.last() {
@@ -112,7 +117,7 @@ pub(super) fn recover(
     })
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
     move |source| OpenError::Io {
         path: path.to_owned(),
         source,
@@ -129,7 +134,7 @@ fn read_checkpoint(
     let bytes = match read_limited(disk, &path, NOTE_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Both are made only after the first checkpoint. Signing anew would bless whatever
+            // All of them are made only after the first checkpoint. Signing anew would bless whatever
             // somebody made of the records in the meantime.
             let compressed = segments
                 .iter()
@@ -139,7 +144,11 @@ fn read_checkpoint(
                 .identity(&log.vkey())
                 .is_ok()
                 .then(|| "vkey".to_owned());
-            return match compressed.or(vkey) {
+            let pruned = disk
+                .identity(&log.minimum_index())
+                .is_ok()
+                .then(|| "minimum-index".to_owned());
+            return match compressed.or(vkey).or(pruned) {
                 Some(evidence) => Err(OpenError::CheckpointMissing { path, evidence }),
                 None => Ok(None),
             };
@@ -208,10 +217,52 @@ fn read_last_leaf(disk: &dyn Disk, log: &LogDir, size: u64) -> Result<Option<Has
     Ok(place.root(&read_tile(disk, log, size, place.tile)?))
 }
 
+/// The number, which only a checkpoint over a later record can have put there.
+fn read_minimum(disk: &dyn Disk, log: &LogDir, size: u64) -> Result<u64, OpenError> {
+    let path = log.minimum_index();
+    match minimum::read(disk, log) {
+        Ok(minimum) if minimum > 0 && minimum >= size => {
+            let what = format!(
+                "it says that the log begins with record {minimum}, and the checkpoint covers {size}"
+            );
+            Err(OpenError::Minimum { path, what })
+        }
+        Ok(minimum) => Ok(minimum),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let what = error.to_string();
+            Err(OpenError::Minimum { path, what })
+        }
+        Err(error) => Err(failed(&path)(error)),
+    }
+}
+
+/// The `seq` that a segment begins with; `None` when its first line is not a record, which may be
+/// a torn tail and is judged when it is read.
+pub(super) fn first_seq(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: &Segment,
+) -> Result<Option<u64>, OpenError> {
+    let path = dir.join(segment.file());
+    let mut lines = lines(disk, &path, segment.form())?;
+    let line = lines.next().map_err(failed(&path))?;
+    Ok(match line {
+        Some(Line::Whole(line)) => LineHead::parse(line).map(|head| head.seq),
+        Some(Line::Torn(_) | Line::TooLong) | None => None,
+    })
+}
+
+pub(super) fn lines(disk: &dyn Disk, path: &Path, form: Form) -> Result<Lines, OpenError> {
+    disk.read(path)
+        .and_then(|source| Lines::new(source, form))
+        .map_err(failed(path))
+}
+
 struct Scan<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     size: u64,
+    minimum: u64,
     from: u64,
     last_sealed: Option<Hash>,
     /// The `seq` that the next record must have.
@@ -259,7 +310,7 @@ impl Scan<'_> {
     /// The newest segment whose first record is not after `from`. Sets [`Scan::next`].
     fn find_start(&mut self, segments: &[Segment], from: u64) -> Result<usize, OpenError> {
         for (at, segment) in segments.iter().enumerate().rev() {
-            match self.first_seq(segment)? {
+            match first_seq(self.disk, self.dir, segment)? {
                 Some(seq) if seq <= from => {
                     self.next = seq;
                     return Ok(at);
@@ -267,7 +318,7 @@ impl Scan<'_> {
                 Some(seq) if at == 0 => {
                     let what = format!("the oldest segment, {}, begins with {seq}", segment.file());
                     return Err(OpenError::Missing {
-                        seq: 0,
+                        seq: self.minimum,
                         size: self.size.max(seq),
                         what,
                     });
@@ -278,29 +329,10 @@ impl Scan<'_> {
         Ok(0)
     }
 
-    /// The `seq` that a segment begins with; `None` when its first line is not a record, which may be
-    /// a torn tail and is judged when it is read.
-    fn first_seq(&self, segment: &Segment) -> Result<Option<u64>, OpenError> {
-        let path = self.dir.join(segment.file());
-        let mut lines = self.lines(&path, segment.form())?;
-        let line = lines.next().map_err(failed(&path))?;
-        Ok(match line {
-            Some(Line::Whole(line)) => LineHead::parse(line).map(|head| head.seq),
-            Some(Line::Torn(_) | Line::TooLong) | None => None,
-        })
-    }
-
-    fn lines(&self, path: &Path, form: Form) -> Result<Lines, OpenError> {
-        self.disk
-            .read(path)
-            .and_then(|source| Lines::new(source, form))
-            .map_err(failed(path))
-    }
-
     fn segment(&mut self, segment: &Segment, newest: bool) -> Result<Option<Tail>, OpenError> {
         let file = segment.file();
         let path = self.dir.join(&file);
-        let mut lines = self.lines(&path, segment.form())?;
+        let mut lines = lines(self.disk, &path, segment.form())?;
         let mut unsealed_at = 0;
         let mut good_bytes = 0;
         let problem = loop {

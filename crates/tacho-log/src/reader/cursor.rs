@@ -1,5 +1,6 @@
 use super::{ReadError, locate};
 use crate::dir::LogDir;
+use crate::minimum::minimum_index;
 use crate::segment::{Form, Line, LineHead, Lines, SegmentName};
 
 /// Walks the lines of all segments, follows the live one as it grows, and moves on when it is closed.
@@ -9,6 +10,8 @@ pub(crate) struct Cursor {
     from: u64,
     /// The `seq` that the next record must have; unknown before the first.
     expected: Option<u64>,
+    /// Whether the first record must be `from`, and not just one at or before it.
+    exact: bool,
     at: Option<Place>,
     line: Vec<u8>,
     /// The `seq` of the line, when the line is to be given out next.
@@ -44,6 +47,7 @@ pub(crate) enum Step<'a> {
 /// What one look at a segment gave.
 enum Look {
     Line { file: String },
+    Gone { file: String },
     TooLong { file: String },
     Unreadable { file: String, what: String },
     Over { torn: usize, file: String },
@@ -51,14 +55,22 @@ enum Look {
 
 impl Cursor {
     pub(crate) fn new(dir: &LogDir, from: u64) -> Self {
-        let expected = (from == 0).then_some(0);
         Self {
             dir: dir.clone(),
             from,
-            expected,
+            expected: None,
+            exact: from == 0,
             at: None,
             line: Vec::new(),
             held: None,
+        }
+    }
+
+    /// A walk that misses `from` when it is not there, and does not look at what is before it.
+    pub(crate) fn exactly(dir: &LogDir, from: u64) -> Self {
+        Self {
+            exact: true,
+            ..Self::new(dir, from)
         }
     }
 
@@ -112,6 +124,14 @@ impl Cursor {
                     let what = "it is longer than a record may be".to_owned();
                     return Ok(Step::Damage { seq, file, what });
                 }
+                Look::Gone { file } => {
+                    self.leave()?;
+                    // Retention may have removed it since it was listed.
+                    if seq >= self.minimum() {
+                        let what = "the segment is gone".to_owned();
+                        return Ok(Step::Damage { seq, file, what });
+                    }
+                }
                 Look::Unreadable { file, what } => {
                     self.leave()?;
                     return Ok(Step::Damage { seq, file, what });
@@ -159,10 +179,8 @@ impl Cursor {
             None => match locate::open(&self.dir, &place.segment, place.offset)? {
                 Some(open) => place.lines.insert(open),
                 None => {
-                    let what = "the segment is gone".to_owned();
-                    return Ok(Look::Unreadable {
+                    return Ok(Look::Gone {
                         file: place.segment.file(Form::Plain),
-                        what,
                     });
                 }
             },
@@ -206,8 +224,9 @@ impl Cursor {
     /// Whether the line is the next record. Of one that is not, the walk takes up the count.
     fn judge(&mut self) -> Judged {
         let expected = self.expected;
+        let first = if self.exact { Some(self.from) } else { None };
         let Some(head) = LineHead::parse(&self.line) else {
-            self.expected = expected.map(|seq| seq.saturating_add(1));
+            self.expected = expected.or(first).map(|seq| seq.saturating_add(1));
             return Judged::Broken("it does not begin and end as a record does".to_owned());
         };
         self.expected = Some(head.seq.saturating_add(1));
@@ -217,13 +236,26 @@ impl Cursor {
                 head.version
             ));
         }
-        match expected {
-            Some(expected) if expected != head.seq => Judged::Misplaced {
-                expected,
-                found: head.seq,
-            },
-            Some(_) | None => Judged::Next(head.seq),
+        match (expected, first) {
+            (Some(expected), _) if expected == head.seq => Judged::Next(head.seq),
+            (None, Some(first)) if head.seq > first => self.gap(first, head.seq),
+            (None, _) => Judged::Next(head.seq),
+            (Some(expected), _) => self.gap(expected, head.seq),
         }
+    }
+
+    /// Records below the minimum index are gone on purpose, also when they went while we were reading.
+    fn gap(&self, expected: u64, found: u64) -> Judged {
+        if expected < found && found <= self.minimum() {
+            Judged::Next(found)
+        } else {
+            Judged::Misplaced { expected, found }
+        }
+    }
+
+    /// What the log declares as its beginning at this moment; one that cannot be read excuses nothing.
+    fn minimum(&self) -> u64 {
+        minimum_index(&self.dir).unwrap_or(0)
     }
 
     /// Looks for a segment after the one being read, which is complete when there is one.

@@ -142,7 +142,9 @@ impl Server {
     fn read_intents(&self, open: &[(EventId, OpenCall)]) -> Vec<(u64, ParsedRecord)> {
         let reader = Reader::new(self.dir.log());
         let read = |seq: u64| {
-            let (_, record) = reader.records_from(seq).next()?.ok()?;
+            // The first one at or after `seq`, which is another where retention removed the intent.
+            let (found, record) = reader.records_from(seq).next()?.ok()?;
+            (found == seq).then_some(())?;
             Some((seq, ParsedRecord::parse(&record).ok()?))
         };
         let newest = open.iter().rev().take(READ_BACK_INTENTS);

@@ -14,6 +14,8 @@ use crate::reader::{Cursor, Step};
 pub(super) struct Paired<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) timestamp: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -85,6 +87,7 @@ impl Pairs {
     pub(super) fn report(
         mut self,
         dir: &LogDir,
+        minimum: u64,
         writer_running: bool,
         file: &str,
         report: &mut Report,
@@ -97,6 +100,7 @@ impl Pairs {
             return;
         }
         self.forget_second_outcomes(dir);
+        self.excuse_pruned(minimum, report);
         for Unmatched {
             seq, file, what, ..
         } in self.unmatched
@@ -115,6 +119,20 @@ impl Pairs {
             let what = format!("{} intents from here on have no outcome", self.open.len());
             report.incomplete(Some(*first), Some(file), what);
         }
+    }
+
+    /// The intent may have been pruned while its outcome was kept.
+    fn excuse_pruned(&mut self, minimum: u64, report: &mut Report) {
+        if minimum == 0 || self.unmatched.is_empty() {
+            return;
+        }
+        let unmatched = u64::try_from(self.unmatched.len()).unwrap_or(u64::MAX);
+        report.notes.push(format!(
+            "{} outcomes name intents that are not in the log: they may be among the pruned records",
+            self.more_unmatched.saturating_add(unmatched)
+        ));
+        self.unmatched.clear();
+        self.more_unmatched = 0;
     }
 
     /// A source may come back after its intent was written off as interrupted, so an intent may have

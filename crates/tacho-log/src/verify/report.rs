@@ -16,6 +16,8 @@ pub struct Report {
     pub checkpoint_size: Option<u64>,
     /// The root that the checkpoint signs, in base64.
     pub root: Option<String>,
+    /// The first record that the log has: what is before it was removed by retention.
+    pub minimum_index: u64,
     /// Records found in their place, sealed or not.
     pub records: u64,
     /// Those after the checkpoint: in order, and not yet proven.
@@ -26,6 +28,8 @@ pub struct Report {
     pub open_intents: u64,
     /// The timestamp of the newest record that was read.
     pub newest: Option<String>,
+    /// What could not be checked, and is no finding for that.
+    pub notes: Vec<String>,
     /// What is wrong, in the order in which it was found.
     pub findings: Vec<Finding>,
     /// Findings beyond [`FINDINGS`], which are only counted.
@@ -76,11 +80,13 @@ impl Report {
             key: key.encode(),
             checkpoint_size: None,
             root: None,
+            minimum_index: 0,
             records: 0,
             unsealed: 0,
             tiles: 0,
             open_intents: 0,
             newest: None,
+            notes: Vec::new(),
             findings: Vec::new(),
             more_findings: 0,
         }

@@ -38,6 +38,14 @@ impl<'a> Tiles<'a> {
         }
     }
 
+    /// The hash of a record that is not there to be read; `None` when its tile is missing, which is a
+    /// finding then.
+    pub(super) fn leaf(&mut self, seq: u64, report: &mut Report) -> Option<(Hash, String)> {
+        let place = place(0, seq, self.size)?;
+        let hashes = self.open(place.tile, report)?;
+        Some((hashes.get(place.first).copied()?, place.tile.path()))
+    }
+
     /// Compares the root of the complete subtree `index` at `level` of the tree, where it is one that
     /// tiles hold.
     pub(super) fn compare(
@@ -54,17 +62,7 @@ impl<'a> Tiles<'a> {
         let Some(place) = place(level, index, self.size) else {
             return;
         };
-        let slot = usize::from(place.tile.level());
-        self.open
-            .resize_with(self.open.len().max(slot + 1), || None);
-        let is_open = matches!(self.open.get(slot), Some(Some((tile, _))) if *tile == place.tile);
-        if !is_open {
-            let hashes = self.read(place.tile, report);
-            if let Some(open) = self.open.get_mut(slot) {
-                *open = Some((place.tile, hashes));
-            }
-        }
-        let Some(Some((_, Some(hashes)))) = self.open.get(slot) else {
+        let Some(hashes) = self.open(place.tile, report) else {
             return;
         };
         if hashes.get(place.first) != Some(hash) && self.differences.len() < FINDINGS {
@@ -74,6 +72,24 @@ impl<'a> Tiles<'a> {
                 seq,
                 file: file(),
             });
+        }
+    }
+
+    /// The hashes of a tile, read once while the walk is under it.
+    fn open(&mut self, tile: TileId, report: &mut Report) -> Option<&[Hash]> {
+        let slot = usize::from(tile.level());
+        self.open
+            .resize_with(self.open.len().max(slot + 1), || None);
+        let is_open = matches!(self.open.get(slot), Some(Some((open, _))) if *open == tile);
+        if !is_open {
+            let hashes = self.read(tile, report);
+            if let Some(open) = self.open.get_mut(slot) {
+                *open = Some((tile, hashes));
+            }
+        }
+        match self.open.get(slot) {
+            Some(Some((_, Some(hashes)))) => Some(hashes),
+            _ => None,
         }
     }
 

@@ -1,3 +1,4 @@
+use super::beginning::Beginning;
 use super::pairs::{Paired, Pairs};
 use super::tiles::Tiles;
 use super::{Report, VerifyOptions};
@@ -9,6 +10,7 @@ use crate::reader::{Cursor, Step};
 /// Reads all records once and compares them with everything that says what they should be.
 pub(super) fn walk(
     dir: &LogDir,
+    minimum: u64,
     checkpoint: Option<&VerifiedCheckpoint>,
     known: Option<&VerifiedCheckpoint>,
     options: &VerifyOptions,
@@ -20,6 +22,7 @@ pub(super) fn walk(
         tree: Some(Frontier::new()),
         tiles: Tiles::new(dir, size),
         pairs: Pairs::default(),
+        beginning: Beginning::new(minimum, options.min_retention),
         known,
         tail: None,
         newest: None,
@@ -27,7 +30,8 @@ pub(super) fn walk(
         checkpoint,
     };
     walk.at_size(report);
-    let mut cursor = Cursor::new(dir, 0);
+    walk.hashes_to(minimum, report);
+    let mut cursor = Cursor::exactly(dir, minimum);
     let mut record = Vec::new();
     let readable = loop {
         let expected = cursor.expected();
@@ -51,9 +55,10 @@ pub(super) fn walk(
     };
     report.newest = walk.newest.take();
     walk.tiles.report(walk.root_is_right, report);
+    walk.beginning.report(size, report);
     if readable {
         walk.pairs
-            .report(dir, options.writer_running, &cursor.file(), report);
+            .report(dir, minimum, options.writer_running, &cursor.file(), report);
     }
 }
 
@@ -76,6 +81,7 @@ struct Walk<'a> {
     tree: Option<Frontier>,
     tiles: Tiles<'a>,
     pairs: Pairs,
+    beginning: Beginning,
     /// The first damage after the checkpoint: a torn tail, unless a further segment follows.
     tail: Option<(u64, String, String)>,
     newest: Option<String>,
@@ -103,6 +109,9 @@ impl Walk<'_> {
             .map(str::to_owned)
             .or(self.newest.take());
         self.pairs.take(seq, &record, file);
+        if seq < self.size {
+            self.beginning.take(seq, &record, line, file, report);
+        }
         let leaf = leaf_hash(line);
         let Some(tree) = &mut self.tree else {
             // Without all records before it there is no tree, but still a place in a tile.
@@ -114,6 +123,22 @@ impl Walk<'_> {
             tiles.compare(level, index, hash, file, report);
         });
         self.at_size(report);
+    }
+
+    /// The tree over records that are not read, from the hashes in the tiles. Whether they are the right
+    /// ones the tiles above tell, and at last the root.
+    fn hashes_to(&mut self, to: u64, report: &mut Report) {
+        while let Some(tree) = self.tree.as_mut().filter(|tree| tree.size() < to) {
+            let Some((leaf, path)) = self.tiles.leaf(tree.size(), report) else {
+                self.tree = None;
+                return;
+            };
+            let tiles = &mut self.tiles;
+            tree.push_with(leaf, |level, index, hash| {
+                tiles.compare(level, index, hash, &|| path.clone(), report);
+            });
+            self.at_size(report);
+        }
     }
 
     /// Compares the root where a checkpoint says what it must be.

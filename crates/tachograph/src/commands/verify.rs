@@ -30,6 +30,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
         &VerifyOptions {
             known,
             writer_running,
+            ..VerifyOptions::default()
         },
     );
     let mut out = Output::words(args.json);
@@ -142,8 +143,8 @@ pub(super) fn check(log: &LogDir) -> (bool, String) {
         Err(error) => return (false, error.to_string()),
     };
     let options = VerifyOptions {
-        known: None,
         writer_running: true,
+        ..VerifyOptions::default()
     };
     let report = verify(log, &key, &options);
     match report.findings.first() {
