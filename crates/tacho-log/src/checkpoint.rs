@@ -30,6 +30,12 @@ pub enum CheckpointError {
     /// A line is missing, or there is one more, and this log writes no extension lines.
     #[error("the checkpoint is not three lines: origin, size, root")]
     Lines,
+    /// It is signed by a key that was not valid then.
+    #[error("it is signed by a key that is not valid for a log of {size} records")]
+    KeyNotValid {
+        /// Of the checkpoint.
+        size: u64,
+    },
     /// The checkpoint is of one log and the key of another.
     #[error("the checkpoint is of another log than the key")]
     OtherLog,
@@ -160,6 +166,20 @@ impl SignedCheckpoint {
         let note = Note::parse(bytes)?;
         let (checkpoint, _) = Checkpoint::parse_foreign(note.text())?;
         Ok(Self { note, checkpoint })
+    }
+
+    /// The same, signed by another key of that log too: what stands at a change of keys.
+    pub fn and_by(&self, key: &SigningKey) -> Result<Self, CheckpointError> {
+        if self.checkpoint.origin != key.name() {
+            return Err(CheckpointError::OtherLog);
+        }
+        let text = self.note.text().to_owned();
+        let mut signatures = self.note.signatures().to_vec();
+        signatures.push(key.sign(&text));
+        Ok(Self {
+            note: Note::new(text, signatures)?,
+            checkpoint: self.checkpoint.clone(),
+        })
     }
 
     /// The checkpoint as it stands in a file.

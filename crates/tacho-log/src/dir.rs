@@ -224,7 +224,7 @@ impl LogDir {
         self.root.join("cosigned")
     }
 
-    /// Where the checkpoints are that two keys signed; each is named after its size.
+    /// The proofs of changes of the key.
     pub fn rotations(&self) -> PathBuf {
         self.root.join("rotations")
     }

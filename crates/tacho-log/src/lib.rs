@@ -24,6 +24,7 @@ mod protocol;
 pub mod prove;
 pub mod reader;
 mod recorder;
+pub mod rotation;
 mod segment;
 mod serve;
 pub mod tile;
@@ -32,8 +33,8 @@ pub mod verify;
 pub use clock::{Clock, SystemClock};
 pub use dir::{DataDir, DirError, LockError, LogDir, WriterLock};
 pub use log::{
-    AppendError, CommitError, Log, LogOptions, OpenError, PruneError, Recovered, SealError, Torn,
-    compress_segment, remove_pruned,
+    AppendError, CommitError, Log, LogOptions, OpenError, PruneError, Recovered, RotateError,
+    SealError, Torn, compress_segment, remove_pruned,
 };
 pub use minimum::minimum_index;
 pub use recorder::{

@@ -114,6 +114,9 @@ pub const OPEN_TILES: usize = 64;
 /// decompression, which opening a compressed segment again would cost many times over.
 pub const SKIPPED_RECORDS: u64 = 4_096;
 
+/// Changes of a log's key: one a week for a hundred years. Each is a file that every opening reads.
+pub const ROTATIONS: usize = 5_200;
+
 // Verification.
 
 /// Findings that a verification lists one by one; further ones are only counted. A log that is wrong

@@ -5,6 +5,7 @@ mod edge;
 mod live;
 mod prune;
 mod recover;
+mod rotate;
 mod seal;
 
 use std::io;
@@ -22,12 +23,14 @@ use crate::limits::{
     BATCH_BYTES, CHECKPOINT_RECORDS, RECORD_BYTES, SEGMENT_BYTES, UNSEALED_RECORDS,
 };
 use crate::merkle::{Hash, leaf_hash};
+use crate::rotation::RotationError;
 use crate::tile::TileError;
 
 pub use compress::compress_segment;
 use edge::Edge;
 use live::Live;
 pub use prune::{PruneError, remove_pruned};
+pub use rotate::RotateError;
 
 /// What an operator, or a test, may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -394,6 +397,20 @@ pub enum OpenError {
         path: PathBuf,
         /// What is wrong with it.
         source: CheckpointError,
+    },
+    /// The key was retired by a rotation.
+    #[error("the key of this log was changed at {size} records, and this is not the new one")]
+    RetiredKey {
+        /// The size of the checkpoint that both keys signed.
+        size: u64,
+    },
+    /// A change of the key is not proved by its file.
+    #[error("{path} does not prove a change of this log's key")]
+    Rotation {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RotationError,
     },
     /// There is no checkpoint, and there was one.
     #[error("{path} is missing, but {evidence} exists, which is made after the first checkpoint")]

@@ -2,6 +2,7 @@
 //! bounded memory; a writer may be at work meanwhile.
 
 mod beginning;
+mod keys;
 mod pairs;
 mod report;
 mod tiles;
@@ -17,6 +18,8 @@ use crate::key::VerifyingKey;
 use crate::limits::{NOTE_BYTES, VERIFY_ATTEMPTS};
 use crate::minimum::minimum_index;
 
+use keys::Followed;
+pub use keys::{KeyPolicy, KeyPolicyError, Validity};
 pub use report::{Finding, Report, Verdict};
 
 /// What the caller knows beyond the log and the key.
@@ -31,14 +34,15 @@ pub struct VerifyOptions {
     pub min_retention: Option<Duration>,
 }
 
-/// Checks everything that the log, the key and the options allow to be checked. Every failure is a
+/// Checks everything that the log, the keys and the options allow to be checked. Every failure is a
 /// finding in the report; there is no other way to fail.
-pub fn verify(dir: &LogDir, key: &VerifyingKey, options: &VerifyOptions) -> Report {
+pub fn verify(dir: &LogDir, keys: impl Into<KeyPolicy>, options: &VerifyOptions) -> Report {
+    let keys = keys.into();
     let mut attempt = 1;
     loop {
         // Before the checkpoint: the one that is there after this number covers the record of it.
         let minimum = minimum_index(dir);
-        let report = verify_from(dir, key, options, &minimum);
+        let report = verify_from(dir, keys.clone(), options, &minimum);
         let same = minimum.ok() == minimum_index(dir).ok();
         // Records that retention removed while they were read are no finding.
         if same || attempt >= VERIFY_ATTEMPTS {
@@ -50,13 +54,70 @@ pub fn verify(dir: &LogDir, key: &VerifyingKey, options: &VerifyOptions) -> Repo
 
 fn verify_from(
     dir: &LogDir,
-    key: &VerifyingKey,
+    mut keys: KeyPolicy,
     options: &VerifyOptions,
     minimum: &io::Result<u64>,
 ) -> Report {
-    let mut report = Report::new(key);
+    let mut report = Report::new(keys.origin());
+    let minimum = read_minimum(minimum, &mut report);
+    let rotations = keys.follow(dir, &mut report);
+    report.key = keys.newest().map_or_else(String::new, VerifyingKey::encode);
+    let mut must = Vec::new();
+    if let Some(known) = &options.known {
+        must.extend(read_known(known, &keys, &mut report));
+    }
+    // The checkpoint first: a writer may make newer ones while the records are read, and the records
+    // of this one are there by now.
+    let mut checkpoint = read_checkpoint(dir, &keys, &mut report);
+    for Followed { file, rotation } in rotations {
+        if let Ok(signed) = keys.verify(rotation.checkpoint()) {
+            // A crash may come between keeping a change of the key and publishing its checkpoint.
+            let newer = checkpoint
+                .as_ref()
+                .is_some_and(|old| old.size() < signed.size());
+            if newer {
+                checkpoint = Some(signed.clone());
+            }
+            let what = format!("{file} covers other records: there are two histories");
+            must.push(Kept {
+                checkpoint: signed,
+                file: Some(file),
+                what,
+            });
+        }
+    }
+    if let Some(checkpoint) = &checkpoint {
+        report.checkpoint_size = Some(checkpoint.size());
+        report.root = Some(checkpoint.root().to_string());
+        for kept in must
+            .iter()
+            .filter(|kept| kept.checkpoint.size() > checkpoint.size())
+        {
+            report.tampered(
+                Some(checkpoint.size()),
+                Some("checkpoint"),
+                format!(
+                    "the log was put back: its checkpoint covers {} records, the one that was kept {}",
+                    checkpoint.size(),
+                    kept.checkpoint.size()
+                ),
+            );
+        }
+    }
+    walk::walk(
+        dir,
+        minimum,
+        checkpoint.as_ref(),
+        &must,
+        options,
+        &mut report,
+    );
+    report
+}
+
+fn read_minimum(minimum: &io::Result<u64>, report: &mut Report) -> u64 {
     let file = Some("minimum-index");
-    let minimum = match minimum {
+    report.minimum_index = match minimum {
         Ok(minimum) => *minimum,
         Err(error) => {
             if error.kind() == io::ErrorKind::InvalidData {
@@ -67,47 +128,27 @@ fn verify_from(
             0
         }
     };
-    report.minimum_index = minimum;
-    let known = options
-        .known
-        .as_deref()
-        .and_then(|note| read_known(note, key, &mut report));
-    // The checkpoint first: a writer may make newer ones while the records are read, and the records
-    // of this one are there by now.
-    let checkpoint = read_checkpoint(dir, key, &mut report);
-    if let Some(checkpoint) = &checkpoint {
-        report.checkpoint_size = Some(checkpoint.size());
-        report.root = Some(checkpoint.root().to_string());
-        if let Some(known) = known
-            .as_ref()
-            .filter(|known| known.size() > checkpoint.size())
-        {
-            report.tampered(
-                Some(checkpoint.size()),
-                Some("checkpoint"),
-                format!(
-                    "the log was put back: its checkpoint covers {} records, the one that was kept {}",
-                    checkpoint.size(),
-                    known.size()
-                ),
-            );
-        }
-    }
-    walk::walk(
-        dir,
-        minimum,
-        checkpoint.as_ref(),
-        known.as_ref(),
-        options,
-        &mut report,
-    );
-    report
+    report.minimum_index
 }
 
-fn read_known(note: &[u8], key: &VerifyingKey, report: &mut Report) -> Option<VerifiedCheckpoint> {
-    let known = SignedCheckpoint::parse(note).and_then(|signed| signed.verify(key));
+/// A checkpoint besides the newest one that the records have to agree with.
+struct Kept {
+    checkpoint: VerifiedCheckpoint,
+    /// Where it stands, when it is in the log.
+    file: Option<String>,
+    /// What is said when they do not.
+    what: String,
+}
+
+fn read_known(note: &[u8], keys: &KeyPolicy, report: &mut Report) -> Option<Kept> {
+    let known = SignedCheckpoint::parse(note).and_then(|signed| keys.verify(&signed));
     match known {
-        Ok(known) => Some(known),
+        Ok(checkpoint) => Some(Kept {
+            checkpoint,
+            file: None,
+            what: "the checkpoint that was kept covers other records: there are two histories"
+                .to_owned(),
+        }),
         Err(error) => {
             report.incomplete(
                 None,
@@ -121,15 +162,17 @@ fn read_known(note: &[u8], key: &VerifyingKey, report: &mut Report) -> Option<Ve
 
 fn read_checkpoint(
     dir: &LogDir,
-    key: &VerifyingKey,
+    keys: &KeyPolicy,
     report: &mut Report,
 ) -> Option<VerifiedCheckpoint> {
     let file = Some("checkpoint");
     match read_limited(&RealDisk, &dir.checkpoint(), NOTE_BYTES) {
-        Ok(bytes) => match SignedCheckpoint::parse(&bytes).and_then(|signed| signed.verify(key)) {
-            Ok(checkpoint) => return Some(checkpoint),
-            Err(error) => report.tampered(None, file, error.to_string()),
-        },
+        Ok(bytes) => {
+            match SignedCheckpoint::parse(&bytes).and_then(|signed| keys.verify(&signed)) {
+                Ok(checkpoint) => return Some(checkpoint),
+                Err(error) => report.tampered(None, file, error.to_string()),
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let what = "there is none: a log that was never sealed proves nothing";
             report.tampered(None, file, what.to_owned());

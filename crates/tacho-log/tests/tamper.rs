@@ -63,7 +63,7 @@ fn while_a_writer_is_at_work() {
         let mut runs = 0;
         while !writer.is_finished() || runs == 0 {
             let log = LogDir::at(fixture.dir.root()).unwrap();
-            let report = verify(&log, &vkey(), &options);
+            let report = verify(&log, vkey(), &options);
             assert_eq!(report.verdict, Verdict::Ok, "{report:#?}");
             runs += 1;
         }

@@ -44,6 +44,11 @@ impl Edge {
         self.frontier.size()
     }
 
+    /// The roots of the complete subtrees.
+    pub(super) const fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
     pub(super) fn root(&self) -> Hash {
         self.frontier.root()
     }

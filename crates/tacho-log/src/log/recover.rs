@@ -1,5 +1,5 @@
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
@@ -13,6 +13,7 @@ use crate::key::VerifyingKey;
 use crate::limits::{BATCH_BYTES, NOTE_BYTES, TILE_BYTES};
 use crate::merkle::{Hash, leaf_hash};
 use crate::minimum;
+use crate::rotation::{Rotation, rotations};
 use crate::segment::{Form, Line, LineHead, Lines, Segment, segments_among};
 use crate::tile::{TileId, partial_tiles, place};
 
@@ -44,7 +45,8 @@ pub(super) fn recover(
     }
     let names = disk.list(&dir).map_err(failed(&dir))?;
     let segments = segments_among(names.iter().map(String::as_str));
-    let checkpoint = read_checkpoint(disk, log, key, &segments)?;
+    let rotated = newest_rotation(disk, log, key)?;
+    let checkpoint = read_checkpoint(disk, log, key, rotated, &segments)?;
     let size = checkpoint
         .as_ref()
         .map_or(0, |signed| signed.unverified().size());
@@ -124,10 +126,33 @@ pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
     }
 }
 
+/// The newest change of the key, which must be to `key`: a retired key must not sign on.
+fn newest_rotation(
+    disk: &dyn Disk,
+    log: &LogDir,
+    key: &VerifyingKey,
+) -> Result<Option<Rotation>, OpenError> {
+    let dir = log.rotations();
+    let refused = |path: PathBuf| move |source| OpenError::Rotation { path, source };
+    let mut all = rotations(disk, log).map_err(refused(dir))?;
+    let Some((file, newest)) = all.pop() else {
+        return Ok(None);
+    };
+    let newest = newest.map_err(refused(log.root().join(file)))?;
+    if newest.new_key() != key {
+        let size = newest.size();
+        return Err(OpenError::RetiredKey { size });
+    }
+    Ok(Some(newest))
+}
+
+/// The newest checkpoint: that in its file, or that of a change of keys which a crash kept from being
+/// published; the next seal publishes one that covers both.
 fn read_checkpoint(
     disk: &dyn Disk,
     log: &LogDir,
     key: &VerifyingKey,
+    rotated: Option<Rotation>,
     segments: &[Segment],
 ) -> Result<Option<SignedCheckpoint>, OpenError> {
     let path = log.checkpoint();
@@ -160,6 +185,11 @@ fn read_checkpoint(
         source,
     };
     let signed = SignedCheckpoint::parse(&bytes).map_err(refused)?;
+    let size = signed.unverified().size();
+    if let Some(rotated) = rotated.filter(|rotated| rotated.size() > size) {
+        signed.verify(rotated.old()).map_err(refused)?;
+        return Ok(Some(rotated.checkpoint().clone()));
+    }
     signed.verify(key).map_err(refused)?;
     Ok(Some(signed))
 }

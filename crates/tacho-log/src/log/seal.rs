@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::rotate::NewKey;
 use super::{Log, SealError};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk::{Disk, replace};
@@ -27,6 +28,14 @@ impl Log {
         if let (Some(checkpoint), true) = (&self.checkpoint, self.unsealed.is_empty()) {
             return Ok(checkpoint.clone());
         }
+        self.seal_with(None)
+    }
+
+    /// Signs and publishes; at a change of keys with both of them.
+    pub(super) fn seal_with(
+        &mut self,
+        new_key: Option<&NewKey<'_>>,
+    ) -> Result<SignedCheckpoint, SealError> {
         let (edge, tiles) = self.edge.grow(&self.unsealed)?;
 
         // 1. The tiles. A crash in here leaves tiles that no checkpoint needs. They are over durable
@@ -45,7 +54,11 @@ impl Log {
         // 2. The signature. The records under it are durable and are never cut back again, so every
         // later run that signs this size signs this root.
         let checkpoint = Checkpoint::new(self.key.name(), edge.size(), edge.root())?;
-        let signed = SignedCheckpoint::sign(&checkpoint, &self.key)?;
+        let mut signed = SignedCheckpoint::sign(&checkpoint, &self.key)?;
+        if let Some(new_key) = new_key {
+            signed = signed.and_by(new_key.key)?;
+            self.keep_rotation(new_key, &signed)?;
+        }
 
         // 3. The checkpoint, which from here on makes a shorter log a tampered one. A crash in here
         // leaves the old one or the new one; both have all their tiles.
@@ -77,12 +90,17 @@ impl Log {
         if self.disk.identity(&path).is_ok() {
             return Ok(());
         }
+        self.replace_vkey()
+    }
+
+    pub(super) fn replace_vkey(&self) -> io::Result<()> {
+        let path = self.dir.vkey();
         let vkey = format!("{}\n", self.key.verifying_key().encode());
         replace(&*self.disk, &path, vkey.as_bytes())
     }
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> SealError {
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> SealError {
     move |source| SealError::Write {
         path: path.to_owned(),
         source,

@@ -14,10 +14,10 @@ use crate::reader::{Cursor, Step};
 pub(super) struct Paired<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) timestamp: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
     stage: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "ref")]

@@ -1,7 +1,7 @@
 use super::beginning::Beginning;
 use super::pairs::{Paired, Pairs};
 use super::tiles::Tiles;
-use super::{Report, VerifyOptions};
+use super::{Kept, Report, VerifyOptions};
 use crate::checkpoint::VerifiedCheckpoint;
 use crate::dir::LogDir;
 use crate::merkle::{Frontier, leaf_hash};
@@ -12,7 +12,7 @@ pub(super) fn walk(
     dir: &LogDir,
     minimum: u64,
     checkpoint: Option<&VerifiedCheckpoint>,
-    known: Option<&VerifiedCheckpoint>,
+    kept: &[Kept],
     options: &VerifyOptions,
     report: &mut Report,
 ) {
@@ -23,7 +23,7 @@ pub(super) fn walk(
         tiles: Tiles::new(dir, size),
         pairs: Pairs::default(),
         beginning: Beginning::new(minimum, options.min_retention),
-        known,
+        kept,
         tail: None,
         newest: None,
         root_is_right: false,
@@ -76,7 +76,8 @@ struct Walk<'a> {
     /// Records that the checkpoint covers.
     size: u64,
     checkpoint: Option<&'a VerifiedCheckpoint>,
-    known: Option<&'a VerifiedCheckpoint>,
+    /// What else the records have to agree with.
+    kept: &'a [Kept],
     /// The tree over the records, until one is found to be wrong.
     tree: Option<Frontier>,
     tiles: Tiles<'a>,
@@ -112,6 +113,9 @@ impl Walk<'_> {
         if seq < self.size {
             self.beginning.take(seq, &record, line, file, report);
         }
+        if record.kind.as_deref() == Some("key_rotated") {
+            self.rotated(seq, file, report);
+        }
         let leaf = leaf_hash(line);
         let Some(tree) = &mut self.tree else {
             // Without all records before it there is no tree, but still a place in a tile.
@@ -141,6 +145,15 @@ impl Walk<'_> {
         }
     }
 
+    /// A change of the key has its proof beside the log.
+    fn rotated(&self, seq: u64, file: &dyn Fn() -> String, report: &mut Report) {
+        let proved = |kept: &Kept| kept.file.is_some() && kept.checkpoint.size() == seq + 1;
+        if !self.kept.iter().any(proved) {
+            let what = "the key was changed here, and no file in rotations proves it: the change was broken off, or its proof was removed";
+            report.incomplete(Some(seq), Some(&file()), what.to_owned());
+        }
+    }
+
     /// Compares the root where a checkpoint says what it must be.
     fn at_size(&mut self, report: &mut Report) {
         let Some(tree) = &self.tree else { return };
@@ -152,13 +165,10 @@ impl Walk<'_> {
                 report.tampered(None, Some("checkpoint"), what);
             }
         }
-        if self
-            .known
-            .filter(signed)
-            .is_some_and(|known| *known.root() != tree.root())
-        {
-            let what = "the checkpoint that was kept covers other records: there are two histories";
-            report.tampered(None, None, what.to_owned());
+        for kept in self.kept.iter().filter(|kept| signed(&&kept.checkpoint)) {
+            if kept.checkpoint.root() != &tree.root() {
+                report.tampered(None, kept.file.as_deref(), kept.what.clone());
+            }
         }
     }
 
