@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::dir::{DataDir, LogDir, WriterLock};
 use crate::disk::Disk;
-use crate::key::SigningKey;
+use crate::key::{SigningKey, VerifyingKey};
 use crate::limits::{
     BATCH_BYTES, CHECKPOINT_RECORDS, RECORD_BYTES, SEGMENT_BYTES, UNSEALED_RECORDS,
 };
@@ -266,6 +266,11 @@ impl Log {
     /// Whether enough records are waiting for a checkpoint.
     pub fn seal_due(&self) -> bool {
         len(&self.unsealed) >= self.options.checkpoint_records
+    }
+
+    /// The key that its checkpoints are checked with.
+    pub const fn verifying_key(&self) -> &VerifyingKey {
+        self.key.verifying_key()
     }
 
     /// The log's name: that of its key.

@@ -8,6 +8,7 @@ mod ask;
 mod connection;
 mod open;
 mod own;
+mod rotate;
 mod timer;
 
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Doctor(Json),
     /// Re-read the whole log and check it against its signed checkpoint
     Verify(Verify),
+    /// The key that signs the log: make one, show its public half, change it
+    Key(Key),
     /// Make an MCP client's servers run under `tacho run`
     Install(Install),
     /// Undo `tacho install`
@@ -86,6 +88,9 @@ pub(crate) struct Run {
     /// containers
     #[arg(long)]
     pub(crate) in_process: bool,
+    /// With --in-process: read the signing key from this inherited file descriptor
+    #[arg(long, value_name = "N", requires = "in_process")]
+    pub(crate) key_fd: Option<u32>,
     /// What to do when recording fails or is slow
     #[arg(long, value_enum, default_value_t = ModeArg::Strict)]
     pub(crate) mode: ModeArg,
@@ -137,6 +142,9 @@ pub(crate) struct Serve {
     /// A checkpoint at the latest this long after a record
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) checkpoint_seconds: u64,
+    /// Read the signing key from this inherited file descriptor
+    #[arg(long, value_name = "N", conflicts_with = "background")]
+    pub(crate) key_fd: Option<u32>,
     /// Detach from the terminal; say nothing when another recorder has the log
     #[arg(long, hide = true)]
     pub(crate) background: bool,
@@ -169,8 +177,8 @@ pub(crate) struct Show {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Verifier key, or a file with it [default: the one beside the log, which proves nothing to a
-    /// stranger]
+    /// Verifier key, or a file with it, or with lines of VKEY FROM TO: keys and the sizes of the log that
+    /// each may sign [default: the one beside the log, which proves nothing to a stranger]
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<String>,
     /// A checkpoint seen earlier: the log must still begin with what it covers
@@ -179,6 +187,43 @@ pub(crate) struct Verify {
     /// Print a JSON report
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key; the first recorder does it too
+    Create {
+        /// Put it there instead of into the data directory; then name it in config.toml, `[key] file`
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The log's name; a key that is to replace another has the same
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Print the verifier key, which is for everybody
+    Show {
+        /// Read the key from this inherited file descriptor
+        #[arg(long, value_name = "N")]
+        key_fd: Option<u32>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hand the log over to a new key: recorded, and signed by both
+    Rotate {
+        /// The new key, made with `tacho key create` [default: a new one, in the place of the old]
+        #[arg(long, value_name = "FILE")]
+        new_file: Option<PathBuf>,
+        /// Read the old key from this inherited file descriptor
+        #[arg(long, value_name = "N")]
+        key_fd: Option<u32>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod install;
+mod key;
 mod redact;
 mod run;
 mod serve;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Status(args) => status::run(dir, &args),
         Command::Doctor(args) => doctor::run(dir, &args),
         Command::Verify(args) => verify::run(dir, &args),
+        Command::Key(args) => key::run(dir, args),
         Command::Install(args) => install::install(&args, dir),
         Command::Uninstall(args) => install::uninstall(&args),
         Command::Redact(args) => redact::run(dir, args),

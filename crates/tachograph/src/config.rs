@@ -83,11 +83,15 @@ fn unusable(path: &Path, error: &dyn std::error::Error) -> CliError {
 mod tests {
     use super::*;
 
-    fn loaded(text: &str) -> Result<Loaded> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "written by hand, as operators do"
+    )]
+    fn check(text: &str, judge: impl Fn(Result<Loaded>)) {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::create(&temp.path().join("data")).unwrap();
         std::fs::write(dir.config(), text).unwrap();
-        load(&dir)
+        judge(load(&dir));
     }
 
     #[test]
@@ -105,17 +109,15 @@ mod tests {
             ("[key]\nfil = 1\n", "fil"),
             ("[key\n", "line 1"),
         ] {
-            let error = loaded(text).unwrap_err().to_string();
-            assert!(error.contains("config.toml"), "{error}");
-            assert!(error.contains(says), "{error}");
+            check(text, |loaded| {
+                let error = loaded.unwrap_err().to_string();
+                assert!(error.contains("config.toml"), "{error}");
+                assert!(error.contains(says), "{error}");
+            });
         }
-        assert!(loaded(&" ".repeat(300_000)).is_err());
-        assert!(
-            loaded("[key]\nfile = \"/k\"\n")
-                .unwrap()
-                .digest
-                .unwrap()
-                .starts_with("sha256:")
-        );
+        check(&" ".repeat(300_000), |loaded| assert!(loaded.is_err()));
+        check("[key]\nfile = \"/k\"\n", |loaded| {
+            assert!(loaded.unwrap().digest.unwrap().starts_with("sha256:"));
+        });
     }
 }

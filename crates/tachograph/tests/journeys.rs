@@ -15,6 +15,8 @@ mod directories;
 mod env;
 #[path = "journeys/full_disk.rs"]
 mod full_disk;
+#[path = "journeys/keys.rs"]
+mod keys;
 #[path = "journeys/load.rs"]
 mod load;
 #[path = "journeys/servers.rs"]

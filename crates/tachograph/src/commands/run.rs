@@ -39,7 +39,7 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     let run = IdSource::new(entropy).run(SystemClock.now());
 
     let (connect, recorder_thread): (Box<dyn Connect>, _) = if args.in_process {
-        let (connect, thread) = in_process(&dir).map_err(as_run_error)?;
+        let (connect, thread) = in_process(&dir, args.key_fd).map_err(as_run_error)?;
         (Box::new(connect), Some(thread))
     } else {
         let program = std::env::current_exe().map_err(|error| {
@@ -115,7 +115,7 @@ fn mode(mode: ModeArg, deadline_ms: u64) -> Mode {
 type RecorderThread = (JoinHandle<Result<Left, ServeError>>, UnixStream);
 
 /// A recorder in this process, and the way to it.
-fn in_process(dir: &DataDir) -> Result<(InProcess, RecorderThread)> {
+fn in_process(dir: &DataDir, key_fd: Option<u32>) -> Result<(InProcess, RecorderThread)> {
     let wrong = |error| CliError::from_error(Exit::RunFailed, "a pair of sockets", &error);
     let lock = dir.lock().map_err(|error| {
         let held = matches!(error, LockError::Held { .. });
@@ -126,7 +126,7 @@ fn in_process(dir: &DataDir) -> Result<(InProcess, RecorderThread)> {
             failed
         }
     })?;
-    let (open, digest_key) = serve::open(dir.clone(), lock)?;
+    let (open, digest_key) = serve::open(dir.clone(), lock, &serve::key_source(dir, key_fd)?)?;
     let (ours, theirs) = UnixStream::pair().map_err(wrong)?;
     // Kept open as long as the recorder lives: it ends with its source, not by a signal.
     let (stop, never) = UnixStream::pair().map_err(wrong)?;

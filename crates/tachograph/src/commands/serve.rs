@@ -13,9 +13,10 @@ use tacho_log::{
 };
 
 use crate::args::Serve;
+use crate::config;
 use crate::connect;
 use crate::error::{CliError, Exit, Result};
-use crate::keys::{self, Keys};
+use crate::keys::{self, KeySource, Keys};
 use crate::place;
 use crate::terminal;
 
@@ -44,7 +45,8 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
         Some(seconds) => Some(Duration::from_secs(seconds)),
         None => args.background.then_some(BACKGROUND_IDLE),
     };
-    let (open, digest_key) = open(dir.clone(), lock)?;
+    let source = key_source(&dir, args.key_fd)?;
+    let (open, digest_key) = open(dir.clone(), lock, &source)?;
     let listener = connect::bind(&dir).map_err(|error| {
         CliError::from_error(
             Exit::Unable,
@@ -87,9 +89,18 @@ pub(crate) fn options(digest_key: tacho_event::DigestKey) -> Result<ServeOptions
     })
 }
 
+/// Where the signing key is.
+pub(crate) fn key_source(dir: &DataDir, key_fd: Option<u32>) -> Result<KeySource> {
+    KeySource::of(dir, &config::load(dir)?.config.key, key_fd)
+}
+
 /// Opens the log for its one writer.
-pub(crate) fn open(dir: DataDir, lock: WriterLock) -> Result<(OpenLog, tacho_event::DigestKey)> {
-    let Keys { signing, digest } = keys::load_or_create(&dir, &lock)?;
+pub(crate) fn open(
+    dir: DataDir,
+    lock: WriterLock,
+    source: &KeySource,
+) -> Result<(OpenLog, tacho_event::DigestKey)> {
+    let Keys { signing, digest } = keys::load_or_create(&dir, source, &lock)?;
     let open = OpenLog::open(dir, lock, signing, LogOptions::default()).map_err(|error| {
         CliError::from_error(Exit::Failed, "the log is refused", &error)
             .hint("look at it with: tacho verify; start a new log with --dir, and keep this one as evidence")

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tacho_log::key::VerifyingKey;
-use tacho_log::verify::{Finding, Report, Verdict, VerifyOptions, verify};
+use tacho_log::verify::{Finding, KeyPolicy, Report, Verdict, VerifyOptions, verify};
 use tacho_log::{DataDir, LogDir};
 
 use crate::args::Verify;
@@ -16,7 +16,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
     let log = place::readers_dir(dir)?;
     let (key, own_key) = match &args.key {
         Some(key) => (given_key(key)?, false),
-        None => (key_beside(&log)?, true),
+        None => (KeyPolicy::from(key_beside(&log)?), true),
     };
     let known = args
         .checkpoint
@@ -26,7 +26,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
     let writer_running = has_writer(&place::data_path(dir)?);
     let report = verify(
         &log,
-        &key,
+        key,
         &VerifyOptions {
             known,
             writer_running,
@@ -42,16 +42,16 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
     Ok(ExitCode::from(report.verdict.exit_code()))
 }
 
-fn given_key(given: &str) -> Result<VerifyingKey> {
+fn given_key(given: &str) -> Result<KeyPolicy> {
     // A key never looks like a path that exists: it has a + and is long.
     let text = std::fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
-    VerifyingKey::parse(text.trim_end()).map_err(|error| {
+    KeyPolicy::parse(&text).map_err(|error| {
         CliError::from_error(
             Exit::Usage,
-            "--key is neither a verifier key nor a file with one",
+            "--key is neither a verifier key nor a file with one, or with lines of VKEY FROM TO",
             &error,
         )
-        .hint("it looks like NAME+HEX+BASE64; the log's owner finds it in log/vkey")
+        .hint("a key looks like NAME+HEX+BASE64; the log's owner prints it with: tacho key show")
     })
 }
 
