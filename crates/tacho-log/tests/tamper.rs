@@ -13,14 +13,7 @@ use tacho_log::verify::{Verdict, VerifyOptions, verify};
 mod fixture;
 
 use Verdict::{Incomplete, Tampered};
-use fixture::{DAY, Fixture, body, check, expect, id, key, vkey};
-
-const DAYS: [&str; 4] = [
-    "2024-10-04-000.jsonl.zst",
-    "2024-10-05-000.jsonl.zst",
-    "2024-10-06-000.jsonl",
-    "2024-10-07-000.jsonl",
-];
+use fixture::{DAY, DAYS, Fixture, body, check, expect, id, key, vkey};
 
 #[test]
 fn an_honest_log() {

@@ -13,6 +13,14 @@ use tacho_log::verify::{Report, Verdict, VerifyOptions, verify};
 use tacho_log::{DataDir, Log, LogDir, LogOptions, compress_segment};
 pub(crate) const DAY: u64 = 86_400_000_000_000;
 
+/// The segments of the log under test.
+pub(crate) const DAYS: [&str; 4] = [
+    "2024-10-04-000.jsonl.zst",
+    "2024-10-05-000.jsonl.zst",
+    "2024-10-06-000.jsonl",
+    "2024-10-07-000.jsonl",
+];
+
 /// Records in the log under test: two compressed segments, one plain, one live; 600 are sealed, so that
 /// there are full tiles at level 0 and a partial one at levels 0 and 1.
 pub(crate) const SEALED: u64 = 600;
