@@ -160,8 +160,18 @@ fn the_key_may_live_elsewhere() {
     ]);
     let done = finish(command).civil();
     assert_eq!(done.text().trim(), vkey, "{done:?}");
+}
 
-    // Nothing of all that: said, with what to do.
+#[test]
+fn a_key_that_cannot_be_had_is_said_with_what_to_do() {
+    let env = Env::new();
+    let file = env.path("signing.key");
+    let made = env.done(&["key", "create", "--file", file.to_str().unwrap()]);
+    assert!(made.status.success(), "{made:?}");
+    std::fs::create_dir_all(env.data()).unwrap();
+    std::fs::set_permissions(env.data(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let configure = |text: &str| write(&env.data().join("config.toml"), text);
+    let quoted = format!("{:?}", file.to_str().unwrap());
     for (config, says) in [
         (
             "[key]\nfile = \"/nowhere\"\n",
