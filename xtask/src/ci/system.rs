@@ -27,6 +27,10 @@ const NEEDED: &[Needed] = &[
         probe: &["npm", "--version"],
         package: "npm",
     },
+    Needed {
+        probe: &["strace", "-V"],
+        package: "strace",
+    },
     // Debian's python3 has venv but not ensurepip, without which no environment can be made.
     Needed {
         probe: &["python3", "-c", "import venv, ensurepip"],
