@@ -94,6 +94,9 @@ pub const NOTE_BYTES: u64 = 64 * 1024;
 /// A tile: 256 hashes of 32 bytes (C2SP tlog-tiles).
 pub const TILE_BYTES: u64 = 8_192;
 
+/// An entry bundle: 256 records of the greatest length, each behind its length.
+pub const BUNDLE_BYTES: u64 = 256 * (65_535 + 2);
+
 /// Bytes read from a segment in one go.
 pub const SEGMENT_READ_BYTES: usize = 256 * 1024;
 

@@ -17,6 +17,11 @@ use tacho_log::prove::{
 };
 use tacho_log::{DataDir, Log, LogDir, LogOptions, compress_segment};
 
+#[path = "proofs/export.rs"]
+mod export;
+#[path = "proofs/offline.rs"]
+mod offline;
+
 const DAY: u64 = 86_400_000_000_000;
 
 fn key(name: &str, seed: u8) -> SigningKey {
@@ -71,6 +76,16 @@ impl Fixture {
         }
     }
 
+    /// The same log, grown and sealed once more.
+    fn grow(&mut self, size: u64) {
+        let (disk, lock) = (Arc::new(RealDisk), self.dir.lock().unwrap());
+        let key = key("tacho.local/proofs", 1);
+        let options = LogOptions::default();
+        let (mut log, _) = Log::open(disk, &self.dir, lock, key, options, &mut |_, _| {}).unwrap();
+        append(&mut log, size, 20_950);
+        self.sealed.push(log.seal().unwrap());
+    }
+
     fn log(&self) -> &LogDir {
         self.dir.log()
     }
@@ -81,9 +96,13 @@ impl Fixture {
 }
 
 fn append(log: &mut Log, size: u64, day: u64) {
+    let (record, now) = (br#"{"id":"x"}"#, Timestamp::from_unix_nanos(day * DAY));
     for n in log.size()..size {
-        log.append(br#"{"id":"x"}"#, Timestamp::from_unix_nanos(day * DAY))
-            .unwrap();
+        // A batch is full now and then.
+        if log.append(record, now).is_err() {
+            log.commit().unwrap();
+            log.append(record, now).unwrap();
+        }
         assert_eq!(log.size(), n + 1);
     }
     log.commit().unwrap();

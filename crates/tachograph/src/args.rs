@@ -54,10 +54,15 @@ pub(crate) enum Command {
     Status(Json),
     /// Look for what would keep calls from being recorded
     Doctor(Json),
-    /// Re-read the whole log and check it against its signed checkpoint
+    /// Re-read the whole log and check it against its signed checkpoint; or check a proof, without a log
     Verify(Verify),
     /// The key that signs the log: make one, show its public half, change it
     Key(Key),
+    /// Print a proof for somebody who has only the log's key: that a record is in the log, or that the log
+    /// still begins as it did
+    Prove(Prove),
+    /// Write the log as files that other tools read
+    Export(Export),
     /// Make an MCP client's servers run under `tacho run`
     Install(Install),
     /// Undo `tacho install`
@@ -184,6 +189,12 @@ pub(crate) struct Verify {
     /// A checkpoint seen earlier: the log must still begin with what it covers
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
+    /// Check this proof (see tacho prove) instead of a log; `-`: from stdin
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) proof: Option<PathBuf>,
+    /// With --proof: the record that it is about, where the proof does not bring it; `-`: from stdin
+    #[arg(long, value_name = "FILE", requires = "proof")]
+    pub(crate) record: Option<PathBuf>,
     /// Print a JSON report
     #[arg(long)]
     pub(crate) json: bool,
@@ -224,6 +235,35 @@ pub(crate) enum KeyCommand {
         #[arg(long, value_name = "N")]
         key_fd: Option<u32>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// The record's `seq` or `id`
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub(crate) record: Option<String>,
+    /// Leave the record itself out of the proof: whoever checks it must have the record already
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) bare: bool,
+    /// Prove that the log still begins with its first SIZE records, for somebody who kept the checkpoint of
+    /// that size
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) from: Option<u64>,
+    /// With --from: as the log was at SIZE records, of which a signed checkpoint must be kept [default: the
+    /// newest checkpoint]
+    #[arg(long, value_name = "SIZE", requires = "from")]
+    pub(crate) to: Option<u64>,
+    /// Write the proof to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Into this directory, as C2SP tlog-tiles: checkpoint, hash tiles, entry bundles. What is there already
+    /// from this log is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tiles: PathBuf,
 }
 
 #[derive(Debug, Args)]

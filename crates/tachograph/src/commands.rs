@@ -2,8 +2,11 @@
 
 mod demo;
 mod doctor;
+mod export;
 mod install;
 mod key;
+mod proof;
+mod prove;
 mod redact;
 mod run;
 mod serve;
@@ -29,8 +32,13 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Show(args) => show::run(dir, &args),
         Command::Status(args) => status::run(dir, &args),
         Command::Doctor(args) => doctor::run(dir, &args),
-        Command::Verify(args) => verify::run(dir, &args),
         Command::Key(args) => key::run(dir, args),
+        Command::Verify(args) => match &args.proof {
+            Some(proof) => proof::run(proof, &args),
+            None => verify::run(dir, &args),
+        },
+        Command::Prove(args) => prove::run(dir, &args),
+        Command::Export(args) => export::run(dir, &args),
         Command::Install(args) => install::install(&args, dir),
         Command::Uninstall(args) => install::uninstall(&args),
         Command::Redact(args) => redact::run(dir, args),

@@ -47,6 +47,11 @@ impl Output {
         self.stdout.write_all(b"\n")
     }
 
+    /// Our own text, as it is.
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
+        self.stdout.write_all(text.as_bytes())
+    }
+
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.stdout.flush()
     }

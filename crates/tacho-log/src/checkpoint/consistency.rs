@@ -118,7 +118,16 @@ impl ConsistencyProof {
         kept: &VerifiedCheckpoint,
         key: &VerifyingKey,
     ) -> Result<VerifiedCheckpoint, ConsistencyProofError> {
-        let checkpoint = self.checkpoint.verify(key)?;
+        self.verify_by(kept, |signed| signed.verify(key))
+    }
+
+    /// The same by whatever says which keys are to be believed.
+    pub fn verify_by(
+        &self,
+        kept: &VerifiedCheckpoint,
+        believed: impl FnOnce(&SignedCheckpoint) -> Result<VerifiedCheckpoint, CheckpointError>,
+    ) -> Result<VerifiedCheckpoint, ConsistencyProofError> {
+        let checkpoint = believed(&self.checkpoint)?;
         if kept.checkpoint().origin() != checkpoint.checkpoint().origin() {
             return Err(ConsistencyProofError::OtherLog);
         }

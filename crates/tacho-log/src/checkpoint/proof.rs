@@ -147,7 +147,16 @@ impl TlogProof {
         record: &[u8],
         key: &VerifyingKey,
     ) -> Result<VerifiedCheckpoint, TlogProofError> {
-        let checkpoint = self.checkpoint.verify(key)?;
+        self.verify_by(record, |signed| signed.verify(key))
+    }
+
+    /// The same by whatever says which keys are to be believed.
+    pub fn verify_by(
+        &self,
+        record: &[u8],
+        believed: impl FnOnce(&SignedCheckpoint) -> Result<VerifiedCheckpoint, CheckpointError>,
+    ) -> Result<VerifiedCheckpoint, TlogProofError> {
+        let checkpoint = believed(&self.checkpoint)?;
         let leaf = leaf_hash(record);
         verify_inclusion(
             self.index,

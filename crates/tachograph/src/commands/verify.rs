@@ -42,7 +42,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
     Ok(ExitCode::from(report.verdict.exit_code()))
 }
 
-fn given_key(given: &str) -> Result<KeyPolicy> {
+pub(super) fn given_key(given: &str) -> Result<KeyPolicy> {
     // A key never looks like a path that exists: it has a + and is long.
     let text = std::fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
     KeyPolicy::parse(&text).map_err(|error| {
@@ -55,7 +55,7 @@ fn given_key(given: &str) -> Result<KeyPolicy> {
     })
 }
 
-fn key_beside(log: &LogDir) -> Result<VerifyingKey> {
+pub(super) fn key_beside(log: &LogDir) -> Result<VerifyingKey> {
     let path = log.vkey();
     let text = std::fs::read_to_string(&path).map_err(|error| {
         CliError::from_error(
@@ -74,7 +74,7 @@ fn key_beside(log: &LogDir) -> Result<VerifyingKey> {
     })
 }
 
-fn read_checkpoint(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read_checkpoint(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
         CliError::from_error(
             Exit::Usage,
@@ -85,7 +85,7 @@ fn read_checkpoint(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Whether somebody holds the writer's lock. A copy of a log has none.
-fn has_writer(path: &Path) -> bool {
+pub(super) fn has_writer(path: &Path) -> bool {
     DataDir::open(path).is_ok_and(|dir| dir.has_writer())
 }
 
