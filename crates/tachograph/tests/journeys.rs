@@ -19,6 +19,8 @@ mod full_disk;
 mod keys;
 #[path = "journeys/load.rs"]
 mod load;
+#[path = "journeys/proofs.rs"]
+mod proofs;
 #[path = "journeys/servers.rs"]
 mod servers;
 #[path = "journeys/together.rs"]

@@ -86,6 +86,8 @@ fn every_help_text_is_documented() {
         "status",
         "doctor",
         "verify",
+        "prove",
+        "export",
         "key",
         "key create",
         "key show",
