@@ -19,6 +19,10 @@ pub const IN_FLIGHT_RECORDS: usize = 65_536;
 /// The same in bytes, so that large records cannot take the source's memory.
 pub const IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes of records that wait for room in the recorder's socket, before the worker waits for it too: what
+/// it makes in the few milliseconds of a sync or a checkpoint. More would only be memory.
+pub const UNSENT_BYTES: usize = 1024 * 1024;
+
 /// A caller does the worker's work for its own event only while fewer records than this are in flight: it
 /// must not be the one who waits for room.
 pub const LENT_IN_FLIGHT: usize = 1_024;
@@ -38,6 +42,10 @@ pub const CONNECTIONS: usize = 256;
 
 /// Bytes read from one connection before the others get their turn.
 pub const READ_BYTES: usize = 256 * 1024;
+
+/// How long the recorder goes on reading before it commits, while its sources send faster than it can
+/// write: fewer syncs, for a time that nobody notices who waits for one.
+pub const GATHER: Duration = Duration::from_millis(2);
 
 /// Bytes read in one go; less than a socket's buffer holds.
 pub const READ_CHUNK_BYTES: usize = 64 * 1024;

@@ -111,10 +111,19 @@ struct Link {
     state: LinkState,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
-    /// Frames of submissions in flight that were not written yet; void as soon as the link goes down.
-    unsent: Vec<u8>,
+    unsent: Unsent,
     next_number: u64,
     key: Option<DigestKey>,
+}
+
+/// Frames of submissions in flight that were not written yet; void as soon as the link goes down.
+#[derive(Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    /// So many of them are written.
+    sent: usize,
+    /// So many there were when the socket was last tried.
+    tried: usize,
 }
 
 enum LinkState {
@@ -162,7 +171,7 @@ impl Recorder {
                 },
                 in_flight: VecDeque::new(),
                 in_flight_bytes: 0,
-                unsent: Vec::new(),
+                unsent: Unsent::default(),
                 next_number: 1,
                 key: None,
             }),
@@ -228,7 +237,9 @@ impl Recorder {
             queue.worker = WorkerState::Lent;
             drop(queue);
             let _lent = Lent(&self.shared);
-            lock(&self.shared.encoder).process(&self.shared, &mut std::iter::once((event, state)));
+            let mut encoder = lock(&self.shared.encoder);
+            encoder.process(&self.shared, &mut std::iter::once((event, state)));
+            worker::write(&mut lock(&self.shared.link), worker::Full::Wait);
             return ticket;
         }
         queue.bytes += body_bytes(&event);
@@ -348,6 +359,13 @@ fn body_bytes(event: &Event) -> usize {
         .flatten()
         .map(|body| body.expose().len())
         .sum()
+}
+
+impl Unsent {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        (self.sent, self.tried) = (0, 0);
+    }
 }
 
 impl Link {

@@ -1,12 +1,13 @@
 //! The worker thread: takes events from the queue, redacts, encodes, submits.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use tacho_event::limits::BODY_BYTES;
 use tacho_event::{
     Context, Detail, Event, EventType, IdSource, Outcome, Record, Redactor, Severity, Timestamp,
@@ -17,7 +18,7 @@ use super::ticket::TicketState;
 use super::{
     InFlight, Link, LinkState, Lost, RecordError, RecorderOptions, Shared, WorkerState, lock, wait,
 };
-use crate::limits::{IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS};
+use crate::limits::{IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, UNSENT_BYTES};
 use crate::protocol::Frame;
 
 /// While events keep coming the worker looks for them at this interval instead of being woken for
@@ -27,8 +28,17 @@ const NAP: Duration = Duration::from_millis(1);
 /// Naps without an event before the worker waits to be woken: an idle session costs nothing.
 const NAPS_BEFORE_SLEEP: u32 = 20;
 
-/// Frames are written together up to this many bytes: a socket's buffer holds about three times that.
+/// Frames are written together from this many bytes on: a socket's buffer holds about three times that.
 const WRITE_BYTES: usize = 64 * 1024;
+
+/// What to do when the socket's buffer is full.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Wait for room.
+    Wait,
+    /// Go on with something better; the rest is sent later.
+    GoOn,
+}
 
 pub(super) type Queued = (Event, Arc<TicketState>);
 
@@ -41,6 +51,10 @@ pub(super) fn run(shared: &Shared) {
         let mut encoder = lock(&shared.encoder);
         if encoder.is_ready(shared) {
             encoder.process(shared, &mut batch.drain(..));
+            // While the recorder is busy with its disk the next events can be made records.
+            let more = !lock(&shared.queue).events.is_empty();
+            let full = if more { Full::GoOn } else { Full::Wait };
+            write(&mut lock(&shared.link), full);
         } else {
             refuse(shared, &mut batch);
         }
@@ -76,7 +90,8 @@ impl Encoder {
         self.redactor.is_some()
     }
 
-    /// Redacts, encodes and submits events in their order, and sends them.
+    /// Redacts, encodes and submits events in their order; what is not on its way after that is for
+    /// [`write`] to send.
     pub(super) fn process(&mut self, shared: &Shared, events: &mut dyn Iterator<Item = Queued>) {
         let gap = take_gap(shared, &self.options, &mut self.ids);
         let Some(redactor) = &mut self.redactor else {
@@ -97,7 +112,6 @@ impl Encoder {
                 }
             }
         }
-        write(&mut lock(&shared.link));
     }
 }
 
@@ -238,7 +252,7 @@ fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: 
         if link.hope().is_err() {
             break;
         }
-        write(&mut link);
+        write(&mut link, Full::Wait);
         link = wait(&shared.link_changed, link, Some(Duration::from_millis(100)));
     }
     if let Err(error) = link.hope() {
@@ -258,7 +272,7 @@ fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: 
             stage,
             body,
         }
-        .encode(&mut link.unsent);
+        .encode(&mut link.unsent.bytes);
     }
     // While the link is down the one who reconnects submits it with the rest in flight.
     link.in_flight.push_back(InFlight {
@@ -266,20 +280,38 @@ fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: 
         record,
         ticket,
     });
-    if link.unsent.len() >= WRITE_BYTES {
-        write(&mut link);
+    let unsent = &link.unsent;
+    if unsent.bytes.len() >= UNSENT_BYTES {
+        write(&mut link, Full::Wait);
+    } else if unsent.bytes.len() - unsent.tried >= WRITE_BYTES {
+        write(&mut link, Full::GoOn);
     }
 }
 
 /// Sends what was encoded. A failure is the link thread's to repair: it sees the same broken socket,
 /// and submits again everything in flight, of which these bytes are part.
-fn write(link: &mut Link) {
-    if let LinkState::Up(stream) = &link.state
-        && !link.unsent.is_empty()
-        && let Err(_broken) = stream.as_ref().write_all(&link.unsent)
-    {
-        // Wakes the link thread, should it not have noticed.
-        drop(stream.shutdown(std::net::Shutdown::Both));
+pub(super) fn write(link: &mut Link, full: Full) {
+    let unsent = &mut link.unsent;
+    if let LinkState::Up(stream) = &link.state {
+        let flags = match full {
+            Full::Wait => SendFlags::NOSIGNAL,
+            Full::GoOn => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+        };
+        while let Some(rest @ [_, ..]) = unsent.bytes.get(unsent.sent..) {
+            match send(stream, rest, flags) {
+                Ok(sent) => unsent.sent += sent,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if full == Full::GoOn => {
+                    unsent.tried = unsent.bytes.len();
+                    return;
+                }
+                Err(_broken) => {
+                    // Wakes the link thread, should it not have noticed.
+                    drop(stream.shutdown(std::net::Shutdown::Both));
+                    break;
+                }
+            }
+        }
     }
-    link.unsent.clear();
+    unsent.clear();
 }
