@@ -163,8 +163,9 @@ impl Log {
             return Err(AppendError::NotARecord);
         };
         let seq = self.size();
-        let head = format!("{{\"v\":1,\"seq\":{seq},");
-        let record_len = head.len() + members.len();
+        let (mut digits, head_start) = ([0; 20], b"{\"v\":1,\"seq\":");
+        let digits = decimal(seq, &mut digits);
+        let record_len = head_start.len() + digits.len() + 1 + members.len();
         if record_len > RECORD_BYTES {
             return Err(AppendError::TooLong { bytes: record_len });
         }
@@ -184,7 +185,9 @@ impl Log {
             return Err(AppendError::CommitFirst);
         }
         let start = self.batch.len();
-        self.batch.extend_from_slice(head.as_bytes());
+        self.batch.extend_from_slice(head_start);
+        self.batch.extend_from_slice(digits);
+        self.batch.push(b',');
         self.batch.extend_from_slice(members);
         self.batch_leaves
             .push(leaf_hash(self.batch.get(start..).unwrap_or_default()));
@@ -289,6 +292,20 @@ impl Log {
             .map(|closed| closed.path)
             .collect()
     }
+}
+
+/// A number's digits, without the formatting machinery and its allocation.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        start -= 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(start..).unwrap_or_default()
 }
 
 /// A cheap look: the front every record has, a closing brace, and nothing that could break a line.
@@ -471,4 +488,16 @@ pub enum OpenError {
         /// The record's version.
         version: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_written_in_full() {
+        for number in [0, 7, 10, 99, 100, 65_535, u64::MAX] {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
+        }
+    }
 }

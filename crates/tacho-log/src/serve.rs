@@ -5,6 +5,7 @@
 //! faster records come the more of them share one `fdatasync`, and nothing is handed between threads.
 
 mod ask;
+mod body;
 mod connection;
 mod open;
 mod own;
@@ -17,13 +18,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tacho_event::{DigestKey, EventId, IdSource, Options, Redactor, RunId, Stage};
+use tacho_event::{DigestKey, EventId, IdSource, Options, Redactor, RunId, Stage, Timestamp};
 use thiserror::Error;
 
 use self::connection::{Connection, Request};
 use crate::clock::Clock;
 use crate::dir::DataDir;
-use crate::limits::{CONNECTIONS, ORPHAN_GRACE, READ_CHUNK_BYTES};
+use crate::limits::{CONNECTIONS, GATHER, ORPHAN_GRACE, READ_CHUNK_BYTES};
 use crate::log::{AppendError, CommitError, Log, SealError};
 use crate::open_calls::OpenCalls;
 
@@ -94,6 +95,8 @@ pub struct Server {
     ids: IdSource,
     /// Submissions appended to the log and not yet committed.
     batch: Vec<Pending>,
+    /// How many the last batch had.
+    together: usize,
     settled: Vec<Settled>,
     trouble: Option<CommitError>,
     started: Instant,
@@ -164,6 +167,7 @@ impl Server {
             calls,
             recent: None,
             batch: Vec::new(),
+            together: 0,
             settled: Vec::new(),
             trouble: None,
             started: now,
@@ -190,7 +194,7 @@ impl Server {
                 break Left::Stopped;
             }
             self.accept(&mut next_connection);
-            let stop = self.read();
+            let stop = self.gather();
             self.commit();
             self.acknowledge()?;
             self.bury()?;
@@ -247,13 +251,31 @@ impl Server {
         }
     }
 
-    /// Reads what every source sent and appends it to the log's buffer; `true` when asked to stop.
-    fn read(&mut self) -> bool {
-        let mut stop = false;
+    /// Reads what the sources sent, and again while they send much; `true` when asked to stop.
+    fn gather(&mut self) -> bool {
+        let until = Instant::now() + GATHER;
+        let (mut read, mut stop) = self.read();
+        if !stop && !self.batch.is_empty() && self.batch.len() < self.together {
+            // Callers who were acknowledged together are about to send again together: so they share
+            // the next sync too, instead of waiting for that of whoever was first.
+            std::thread::yield_now();
+            (read, stop) = self.read();
+        }
+        while !stop && read >= READ_CHUNK_BYTES && Instant::now() < until {
+            (read, stop) = self.read();
+        }
+        stop
+    }
+
+    /// Reads what every source sent and appends it to the log's buffer. Returns how many bytes came, and
+    /// whether one asked us to stop.
+    fn read(&mut self) -> (usize, bool) {
+        let now = self.options.clock.now();
+        let (mut read, mut stop) = (0, false);
         let mut asked_status = Vec::new();
         let mut connections = std::mem::take(&mut self.connections);
         for connection in &mut connections {
-            connection.fill(&mut self.chunk);
+            read += connection.fill(&mut self.chunk);
             loop {
                 let (request, length) = match connection.request() {
                     Ok(None) => break,
@@ -281,6 +303,7 @@ impl Server {
                                 run,
                             },
                             body,
+                            now,
                         );
                     }
                     Request::Hello { run, resumed } => {
@@ -304,11 +327,11 @@ impl Server {
                 .filter(|one| asked_status.contains(&one.id()))
                 .for_each(|one| one.reply_status(&status));
         }
-        stop
+        (read, stop)
     }
 
     /// Appends one submission to the batch, or notes at once what to tell its source.
-    fn append(&mut self, mut pending: Pending, body: &[u8]) {
+    fn append(&mut self, mut pending: Pending, body: &[u8], now: Timestamp) {
         let (connection, number) = (pending.connection, pending.number);
         let known = self
             .recent
@@ -317,9 +340,9 @@ impl Server {
         let refusal = if known {
             None
         } else {
-            let checked = connection::check_body(pending.id, body).map_err(str::to_owned);
+            let checked = body::check_body(pending.id, body).map_err(str::to_owned);
             let appended = checked.and_then(|()| {
-                self.append_or_commit_first(body)
+                self.append_or_commit_first(body, now)
                     .map_err(|error| error.to_string())
             });
             match appended {
@@ -341,8 +364,7 @@ impl Server {
         });
     }
 
-    fn append_or_commit_first(&mut self, body: &[u8]) -> Result<u64, AppendError> {
-        let now = self.options.clock.now();
+    fn append_or_commit_first(&mut self, body: &[u8], now: Timestamp) -> Result<u64, AppendError> {
         match self.log.append(body, now) {
             Err(AppendError::CommitFirst) => {
                 self.commit();
@@ -358,6 +380,7 @@ impl Server {
         if self.batch.is_empty() {
             return;
         }
+        self.together = self.batch.len();
         let committed = self.log.commit();
         if let Err(error @ CommitError::Fatal { .. }) = committed {
             // Only the next opening knows whether the batch is in the log, so nobody is told anything:

@@ -4,12 +4,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::PollFlags;
-use serde::de::IgnoredAny;
-use tacho_event::limits::BODY_BYTES;
 use tacho_event::{DigestKey, EventId, RunId, Stage};
 
 use crate::limits::{READ_BYTES, UNREAD_BYTES};
-use crate::log::has_control;
 use crate::protocol::{Frame, VERSION};
 
 pub(super) struct Connection {
@@ -80,8 +77,8 @@ impl Connection {
         }
     }
 
-    /// Reads what is there, at most [`READ_BYTES`], so that the others get their turn.
-    pub(super) fn fill(&mut self, chunk: &mut [u8]) {
+    /// Reads what is there, at most [`READ_BYTES`], so that the others get their turn; returns how much.
+    pub(super) fn fill(&mut self, chunk: &mut [u8]) -> usize {
         self.input.drain(..std::mem::take(&mut self.taken));
         let mut read_bytes = 0;
         while read_bytes < READ_BYTES && !self.ended {
@@ -92,14 +89,15 @@ impl Connection {
                         .extend_from_slice(chunk.get(..read).unwrap_or_default());
                     read_bytes += read;
                     if read < chunk.len() {
-                        return;
+                        break;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_gone) => self.ended = true,
             }
         }
+        read_bytes
     }
 
     /// The next whole request and how many bytes it takes, which [`Connection::consume`] is to be told.
@@ -213,50 +211,4 @@ impl Connection {
 pub(super) fn is_own_user(stream: &UnixStream) -> bool {
     rustix::net::sockopt::socket_peercred(stream)
         .is_ok_and(|peer| peer.uid == rustix::process::geteuid())
-}
-
-/// A body must be what `docs/format.md` §3 says, so that no source can make the log unreadable.
-pub(super) fn check_body(id: EventId, body: &[u8]) -> Result<(), &'static str> {
-    if body.len() > BODY_BYTES {
-        return Err("the record is too long");
-    }
-    let named = body
-        .strip_prefix(b"{\"id\":\"")
-        .and_then(|rest| rest.split_at_checked(36))
-        .filter(|(named, rest)| {
-            *named == id.encode(&mut [0; 36]).as_bytes() && rest.starts_with(b"\",")
-        });
-    if named.is_none() {
-        return Err("the record does not begin with its id");
-    }
-    if has_control(body) {
-        return Err("the record is more than one line");
-    }
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) => Ok(()),
-        Err(_syntax) => Err("the record is not JSON"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_must_be_one_line_of_json_that_begins_with_its_id() {
-        let id = EventId::from_bytes([3; 16]);
-        let good = format!(r#"{{"id":"{id}","type":"heartbeat"}}"#);
-        assert_eq!(check_body(id, good.as_bytes()), Ok(()));
-        for bad in [
-            String::new(),
-            "{}".to_owned(),
-            good.replace('}', ""),
-            good.replace("heartbeat", "heart\nbeat"),
-            good.replace("0303", "0404"),
-            format!("{good} {{}}"),
-            format!(r#"{{"id":"{id}","x":"{}"}}"#, "x".repeat(BODY_BYTES)),
-        ] {
-            assert!(check_body(id, bad.as_bytes()).is_err(), "{bad:.80}");
-        }
-    }
 }
