@@ -3,19 +3,37 @@
 //! the same functions, without a fuzzer.
 
 use std::cell::RefCell;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tacho_event::{
     DigestKey, Direction, Engine, Options, Redactor, Report, RunId, Timestamp,
 };
+use tacho_log::LogDir;
 use tacho_log::checkpoint::{Checkpoint, SignedCheckpoint, TlogProof};
-use tacho_log::key::VerifyingKey;
+use tacho_log::key::{SigningKey, VerifyingKey, WitnessKey};
 use tacho_log::note::Note;
+use tacho_log::reader::Reader;
+use tacho_log::rotation::Rotation;
 use tacho_log::tile::TileId;
+use tacho_log::verify::{KeyPolicy, Verdict, VerifyOptions, verify};
 use tacho_proxy::exchange::{Exchange, Moment, Setup};
 use tacho_proxy::frame::Framer;
 
+/// A key that never signed anything.
+static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
+    let key = SigningKey::generate("fuzz", [77; 32]).expect("a name");
+    key.verifying_key().clone()
+});
+
 thread_local! {
+    /// A log directory with nothing in it but what the target writes.
+    static LOG: tempfile::TempDir = {
+        // In memory where there is such a place: a disk would be worn for nothing.
+        let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a place");
+        std::fs::create_dir(temp.path().join("segments")).expect("a directory");
+        temp
+    };
     /// Made once: making one takes far longer than most inputs.
     static ENGINE: RefCell<Engine> =
         RefCell::new(Engine::new(&Options::default(), DigestKey::new([1; 32])));
@@ -86,23 +104,76 @@ pub fn exchange(data: &[u8]) {
     assert!(passed.len() <= data.len());
 }
 
-/// Notes, checkpoints, proofs and keys: what is accepted is exactly what would be written.
+/// Notes and keys: what is accepted is exactly what would be written.
 pub fn note(data: &[u8]) {
     if let Ok(note) = Note::parse(data) {
         assert_eq!(note.encode().as_bytes(), data);
     }
-    if let Ok(checkpoint) = SignedCheckpoint::parse(data) {
-        assert_eq!(checkpoint.encode().as_bytes(), data);
-    }
-    if let Ok(proof) = TlogProof::parse(data) {
-        assert_eq!(proof.encode().as_bytes(), data);
-    }
     if let Ok(text) = std::str::from_utf8(data) {
-        if let Ok(checkpoint) = Checkpoint::parse(text) {
-            assert_eq!(checkpoint.encode(), text);
-        }
         if let Ok(key) = VerifyingKey::parse(text) {
             assert_eq!(key.encode(), text);
+        }
+        if let Ok(key) = WitnessKey::parse(text) {
+            assert_eq!(key.encode(), text);
+        }
+    }
+}
+
+/// Checkpoints, ours and those of other logs: what is accepted is exactly what would be written.
+pub fn checkpoint(data: &[u8]) {
+    for parsed in [SignedCheckpoint::parse(data), SignedCheckpoint::parse_foreign(data)] {
+        let Ok(checkpoint) = parsed else { continue };
+        assert_eq!(checkpoint.encode().as_bytes(), data);
+        assert!(checkpoint.verify(&KEY).is_err(), "a signature by a key that never signed");
+    }
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(checkpoint) = Checkpoint::parse(text)
+    {
+        assert_eq!(checkpoint.encode(), text);
+    }
+}
+
+/// Proofs of inclusion and of changes of the key: what is accepted is exactly what would be written, and
+/// none proves anything by a key that never signed.
+pub fn proof(data: &[u8]) {
+    if let Ok(proof) = TlogProof::parse(data) {
+        assert_eq!(proof.encode().as_bytes(), data);
+        let record = proof.extra().unwrap_or_default();
+        assert!(proof.verify(record, &KEY).is_err());
+    }
+    // It is only believed when both keys in it have signed it.
+    let _rotation = Rotation::parse(data).is_ok();
+}
+
+/// A whole log whose one segment is the input, plain or compressed: reading it and checking it never
+/// panics, never ends otherwise than it should, and never says that all is well.
+pub fn segment(data: &[u8]) {
+    let Some((form, bytes)) = data.split_first() else { return };
+    LOG.with(|temp| {
+        let segments = temp.path().join("segments");
+        let name = if form & 1 == 0 { "2026-11-20-000.jsonl" } else { "2026-11-20-000.jsonl.zst" };
+        let file = segments.join(name);
+        std::fs::write(&file, bytes).expect("a temporary file");
+        let log = LogDir::at(temp.path()).expect("a log");
+        let reader = Reader::new(&log);
+        for (_, record) in reader.records_from(0).take(10_000).flatten() {
+            assert!(!record.contains(&b'\n'));
+        }
+        let _last = reader.last(3).map(|last| last.take(10).count());
+        let report = verify(&log, &*KEY, &VerifyOptions::default());
+        assert_ne!(report.verdict, Verdict::Ok, "there is no checkpoint");
+        std::fs::remove_file(&file).expect("a temporary file");
+    });
+}
+
+/// Policies of keys: a key outside its interval is never valid.
+pub fn policy(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(policy) = KeyPolicy::parse(text) {
+        assert!(!policy.keys().is_empty());
+        for entry in policy.keys() {
+            assert_eq!(entry.key.name(), policy.origin());
+            assert!(entry.to.is_none_or(|to| to >= entry.from));
         }
     }
 }

@@ -4,10 +4,14 @@ type Target = fn(&[u8]);
 
 #[test]
 fn the_corpora_hold() {
-    let targets: [(&str, Target); 5] = [
+    let targets: [(&str, Target); 9] = [
         ("redact", tacho_fuzz::redact),
         ("exchange", tacho_fuzz::exchange),
         ("note", tacho_fuzz::note),
+        ("checkpoint", tacho_fuzz::checkpoint),
+        ("proof", tacho_fuzz::proof),
+        ("segment", tacho_fuzz::segment),
+        ("policy", tacho_fuzz::policy),
         ("tile", tacho_fuzz::tile),
         ("socket", tacho_fuzz::socket),
     ];

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::system;
+use super::{fuzz, system};
 use super::totals::Totals;
 use crate::{peers, place, tidy};
 
@@ -49,6 +49,10 @@ pub(crate) const ALL: &[Step] = &[
     Step {
         name: "fuzz corpus",
         run: fuzz_corpus,
+    },
+    Step {
+        name: "fuzzing, a minute each",
+        run: |_| fuzz::run(),
     },
     Step {
         name: "release build",
@@ -178,7 +182,7 @@ fn release(_: &mut Totals) -> io::Result<bool> {
     passes(place::cargo().args(["build", "--release", "--locked", "--package", "tachograph"]))
 }
 
-fn passes(command: &mut Command) -> io::Result<bool> {
+pub(super) fn passes(command: &mut Command) -> io::Result<bool> {
     announce(command);
     Ok(command.stdin(Stdio::null()).status()?.success())
 }
