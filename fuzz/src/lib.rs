@@ -72,6 +72,8 @@ pub fn exchange(data: &[u8]) {
         entropy: 7,
         known: Default::default(),
         call_timeout: Some(Duration::from_secs(1)),
+        rules: Default::default(),
+        config: "none".to_owned(),
     };
     let mut exchange = Exchange::new(setup);
     let (mut client, mut server) = (Framer::default(), Framer::default());

@@ -4,8 +4,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Auth, CallId, Direction, EventId, EventType, Layer, Outcome, RunId, Severity, Stage, Timestamp,
-    Unredacted,
+    Auth, CallId, Direction, EventId, EventType, Layer, Level, Outcome, RunId, Severity, Stage,
+    Timestamp, Unredacted,
 };
 
 /// Raw JSON text of one value, as it came: not redacted, perhaps sixteen mebibytes long, shared with
@@ -52,6 +52,8 @@ pub struct Event {
     pub args: Option<RawJson>,
     /// The result; kept only where the level asks for it, its digest always.
     pub result: Option<RawJson>,
+    /// How much of the bodies is kept; `None`: what the redactor's options say.
+    pub level: Option<Level>,
     /// How long it took, by a monotonic clock.
     pub duration: Option<Duration>,
     /// What only this type has; written in this order, after redaction.
@@ -84,6 +86,7 @@ impl Event {
             tool_definition: None,
             args: None,
             result: None,
+            level: None,
             duration: None,
             details: Vec::new(),
         }

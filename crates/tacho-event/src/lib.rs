@@ -33,5 +33,5 @@ pub use parsed::{ParseRecordError, ParsedRecord};
 pub use redact::{Engine, Finding, Options, RedactedEvent, Redactor, Report};
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use unredacted::Unredacted;
-pub use vocabulary::{Auth, Direction, EventType, Layer, Outcome, Severity, Stage};
+pub use vocabulary::{Auth, Direction, EventType, Layer, Level, Outcome, Severity, Stage};
 pub use wire::Record;

@@ -30,7 +30,7 @@ pub use stream::Stream;
 use crate::event::{Context, Detail, Event, Failure, Party, RawJson};
 use crate::json::{write_integer, write_string};
 use crate::limits::{ERROR_MESSAGE_CHARS, KEPT_JSON_BYTES, NAME_BYTES};
-use crate::{DigestKey, EventId, Stage, Unredacted};
+use crate::{DigestKey, EventId, Level, Stage, Unredacted};
 
 /// What may be kept of an event. Made by [`Redactor::redact`] and nothing else; becomes bytes by
 /// [`RedactedEvent::encode`](crate::wire).
@@ -88,18 +88,23 @@ impl Redactor {
         self.context(&event.context, &mut head, &mut report);
         self.message(&event, &mut head, &mut report);
 
+        let (keep_args, keep_result) = event
+            .level
+            .map_or((self.keep_args, self.keep_result), |level| {
+                (level >= Level::Request, level >= Level::RequestResponse)
+            });
         let mut digests = Vec::with_capacity(256);
         let args = self.body(
             "args",
             event.args.as_ref(),
-            self.keep_args,
+            keep_args,
             &mut digests,
             &mut report,
         );
         let result = self.body(
             "result",
             event.result.as_ref(),
-            self.keep_result,
+            keep_result,
             &mut digests,
             &mut report,
         );

@@ -124,6 +124,19 @@ words! {
 }
 
 words! {
+    /// How much of a message a record keeps, in the words of Kubernetes' audit policy. The order is that of
+    /// how much. `none` is no word of a record: there is none then.
+    Level {
+        /// Who, what, when, how it ended; digests of arguments and result.
+        Metadata = "metadata",
+        /// Also the redacted arguments.
+        Request = "request",
+        /// Also the redacted result.
+        RequestResponse = "request_response",
+    }
+}
+
+words! {
     /// The layer an error belongs to: member `error.layer`.
     Layer {
         /// No answer: the connection or the process ended, or the recorder refused.

@@ -27,6 +27,10 @@ pub const UNSENT_BYTES: usize = 1024 * 1024;
 /// must not be the one who waits for room.
 pub const LENT_IN_FLIGHT: usize = 1_024;
 
+/// The same in bytes: with a record more still less than a socket's buffer holds, so that a recorder that
+/// reads nothing cannot hold up the caller.
+pub const LENT_IN_FLIGHT_BYTES: usize = 32 * 1024;
+
 /// How long a source waits for a recorder to come back, or to start, before it refuses calls. Longer
 /// than any start of a recorder, shorter than the time-outs of clients.
 pub const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -26,7 +26,9 @@ pub use self::link::{Connect, ConnectError};
 use self::ticket::TicketState;
 pub use self::ticket::{Receipt, RecordError, Ticket};
 use crate::clock::Clock;
-use crate::limits::{LENT_IN_FLIGHT, QUEUED_BYTES, QUEUED_EVENTS, RECONNECT_TIMEOUT};
+use crate::limits::{
+    LENT_IN_FLIGHT, LENT_IN_FLIGHT_BYTES, QUEUED_BYTES, QUEUED_EVENTS, RECONNECT_TIMEOUT,
+};
 
 /// Hands events to the one writer of the log. Cheap to clone; all clones share one connection.
 #[derive(Clone)]
@@ -37,9 +39,10 @@ pub struct Recorder {
 /// What to do when the queue to the writer is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Wait for room: mode `strict`.
+    /// Wait for room, however long.
     Wait,
-    /// Wait this long, then lose the event and count it: mode `blocking`.
+    /// Wait this long, then lose the event and count it: modes `strict`, where the call is then refused, and
+    /// `blocking`, where it goes on.
     UpTo(Duration),
     /// Lose the event and count it: mode `best_effort`. The writer is not woken for it either, so the
     /// caller makes no system call and the record follows within milliseconds.
@@ -141,6 +144,8 @@ struct InFlight {
     number: u64,
     record: tacho_event::Record,
     ticket: Arc<TicketState>,
+    /// When it happened; none of a gap record, which is no event of the source.
+    timestamp: Option<tacho_event::Timestamp>,
 }
 
 /// Events that never made it into the log, until a `gap` record says so.
@@ -221,7 +226,7 @@ impl Recorder {
         while queue.is_full() && !queue.closing {
             let Some(left) = remaining(deadline) else {
                 drop(queue);
-                lock(&self.shared.lost).add(timestamp);
+                lock(&self.shared.lost).add(Some(timestamp));
                 state.settle(Err(RecordError::Lost));
                 return ticket;
             };
@@ -233,7 +238,7 @@ impl Recorder {
             state.settle(Err(closed));
             return ticket;
         }
-        if patience == Patience::Wait && queue.worker_is_idle() && self.shared.is_calm() {
+        if patience != Patience::Never && queue.worker_is_idle() && self.shared.is_calm() {
             queue.worker = WorkerState::Lent;
             drop(queue);
             let _lent = Lent(&self.shared);
@@ -327,7 +332,10 @@ impl Shared {
     fn is_calm(&self) -> bool {
         let link = lock(&self.link);
         let up = matches!(link.state, LinkState::Up(_));
-        self.may_lend.load(Ordering::Acquire) && up && link.in_flight.len() < LENT_IN_FLIGHT
+        self.may_lend.load(Ordering::Acquire)
+            && up
+            && link.in_flight.len() < LENT_IN_FLIGHT
+            && link.in_flight_bytes < LENT_IN_FLIGHT_BYTES
     }
 }
 
@@ -393,10 +401,15 @@ impl Link {
 }
 
 impl Lost {
-    fn add(&mut self, timestamp: tacho_event::Timestamp) {
+    /// Counts one; a gap record has no time.
+    fn add(&mut self, timestamp: Option<tacho_event::Timestamp>) {
         self.count = self.count.saturating_add(1);
-        self.first.get_or_insert(timestamp);
-        self.last = Some(timestamp);
+        // They are not lost in the order in which they happened.
+        self.first = match self.first {
+            None => timestamp,
+            Some(first) => Some(timestamp.map_or(first, |timestamp| timestamp.min(first))),
+        };
+        self.last = self.last.max(timestamp);
     }
 
     /// Forgets what a `gap` record has told, or counts it again when that record was lost too.
@@ -411,7 +424,7 @@ impl Lost {
                 // The gap record itself was counted when it was refused; it is no event of the source.
                 self.count = self.count.saturating_sub(1).saturating_add(reported.count);
                 self.first = reported.first.or(self.first);
-                self.last = self.last.or(reported.last);
+                self.last = self.last.max(reported.last);
             }
         }
     }

@@ -25,13 +25,15 @@ use tacho_event::{
     Severity, Timestamp, Unredacted,
 };
 
-use self::links::{Links, TaskId};
+use self::links::{Call, Links, TaskId};
 use self::open::Opens;
 use self::parties::Parties;
 use self::tools::Tools;
 use crate::fields::{Meta, Params, text};
 use crate::frame::Frame;
 use crate::message::{IdKey, Line, Message, Shape};
+use crate::mode::Mode;
+use crate::rules::{Rules, Subject, Treatment};
 
 pub use self::ending::{Argv, Ending};
 pub use self::tools::Definitions;
@@ -60,6 +62,10 @@ pub struct Setup {
     pub known: Definitions,
     /// The operator's limit for waiting for an answer. It ends the record of the call, not the call.
     pub call_timeout: Option<Duration>,
+    /// What is recorded of which message, and how much depends on it.
+    pub rules: Rules,
+    /// Which configuration that comes from: `sha256:` and hex of the file, or `none`.
+    pub config: String,
 }
 
 /// Follows everything that is said on one connection.
@@ -71,8 +77,12 @@ pub struct Exchange {
     links: Links,
     tools: Tools,
     call_timeout: Option<Duration>,
+    rules: Rules,
+    config: String,
     from_client: Traffic,
     from_server: Traffic,
+    /// Messages without a record, as a rule says.
+    omitted: u64,
 }
 
 /// What has passed in one direction.
@@ -93,6 +103,8 @@ pub struct Observed {
     pub events: Vec<Event>,
     /// Whether the frame may have to wait for them: all but notifications of the server.
     pub waits: bool,
+    /// How much the frame depends on them: the strictest mode of its messages.
+    pub mode: Mode,
     /// The requests in it, to be refused should they not be recorded.
     pub requests: Vec<Asked>,
     /// The answers in it, to be replaced should their outcome not be recorded.
@@ -119,7 +131,8 @@ pub struct Asked {
 pub struct Answered {
     /// The id as written.
     pub id: Bytes,
-    /// The intent, the call and the type of the request that it ended; none of an answer to nothing.
+    /// The intent, the call and the type of the request that it ended; none of an answer to nothing, or to a
+    /// request without a record.
     pub to: Option<(EventId, CallId, EventType)>,
 }
 
@@ -142,6 +155,9 @@ impl Exchange {
             links: Links::default(),
             tools: Tools::new(setup.known),
             call_timeout: setup.call_timeout,
+            rules: setup.rules,
+            config: setup.config,
+            omitted: 0,
             from_client: Traffic::default(),
             from_server: Traffic::default(),
         }
@@ -155,6 +171,16 @@ impl Exchange {
     /// What has passed from the client, and from the server.
     pub const fn traffic(&self) -> (Traffic, Traffic) {
         (self.from_client, self.from_server)
+    }
+
+    /// Messages that have no record because a rule says so.
+    pub const fn omitted(&self) -> u64 {
+        self.omitted
+    }
+
+    /// What is recorded of which message.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Requests without an answer so far.
@@ -175,7 +201,10 @@ impl Exchange {
         line: Option<Line>,
         now: Moment,
     ) -> Observed {
-        let mut seen = Observed::default();
+        let mut seen = Observed {
+            mode: Mode::BestEffort,
+            ..Observed::default()
+        };
         let traffic = match from {
             Direction::ClientToServer => &mut self.from_client,
             Direction::ServerToClient => &mut self.from_server,
@@ -236,24 +265,39 @@ impl Exchange {
         event
     }
 
-    /// Notes the task that a message says it belongs to (2025-11-25, `related-task`). A notification
-    /// then bears the task's call; a request has an outcome of its own and keeps its own.
-    fn related_task(&self, event: &mut Event, from: Direction, meta: &Meta<'_>) {
-        let Some(id) = meta
-            .related_task
-            .and_then(|raw| Params::of(Some(raw)).task_id)
-        else {
+    /// Adds the record of a message, if it gets one.
+    fn keep(&mut self, seen: &mut Observed, mut event: Event, treatment: Treatment) {
+        let Some(level) = treatment.level else {
+            self.omitted = self.omitted.saturating_add(1);
             return;
         };
-        let call = [from, from.reverse()]
-            .into_iter()
-            .find_map(|side| self.links.call_of_task(&TaskId::of(side, Some(id))?));
-        event.call = event.call.or(call);
+        event.level = Some(level);
+        seen.mode = seen.mode.stricter(treatment.mode);
+        seen.events.push(event);
+    }
+
+    /// Adds a record that no message stands for.
+    fn keep_own(&self, seen: &mut Observed, event: Option<Event>) {
+        if event.is_some() {
+            seen.mode = seen.mode.stricter(self.rules.default_mode());
+            seen.events.extend(event);
+        }
+    }
+
+    /// Notes the task that a message says it belongs to (2025-11-25, `related-task`). A notification
+    /// then bears the task's call; a request has an outcome of its own and keeps its own.
+    fn related_task(&self, event: &mut Event, from: Direction, meta: &Meta<'_>) -> Option<Call> {
+        let id = meta
+            .related_task
+            .and_then(|raw| Params::of(Some(raw)).task_id)?;
         if let Some(id) = text(Some(id)) {
             event
                 .details
                 .push(("task", Detail::Text(Unredacted::new(id))));
         }
+        [from, from.reverse()]
+            .into_iter()
+            .find_map(|side| self.links.call_of_task(&TaskId::of(side, Some(id))?))
     }
 
     fn notification(
@@ -269,13 +313,13 @@ impl Exchange {
         event.args = message.params.clone().map(Unredacted::new);
         event.trace = text(meta.traceparent).map(Unredacted::new);
         let raw = |part: &[u8]| Detail::Json(Unredacted::new(message.text.slice_ref(part)));
+        let mut call = None;
         if let Some(token) = params.progress_token {
-            event.call = self
-                .links
-                .call_of_progress(from.reverse(), &IdKey::of(token));
+            let token_key = IdKey::of(token);
+            call = self.links.call_of_progress(from.reverse(), &token_key);
             event.details.push(("progress_token", raw(token)));
         }
-        self.related_task(&mut event, from, &meta);
+        call = call.or(self.related_task(&mut event, from, &meta));
         match message.method.as_deref() {
             Some("notifications/cancelled") => {
                 if let Some(id) = params.request_id {
@@ -286,17 +330,22 @@ impl Exchange {
                         .details
                         .push(("reason", Detail::Text(Unredacted::new(reason))));
                 }
-                if let Some((cancel, call)) = self.cancel(from, &params) {
-                    event.call = Some(call);
+                if let Some((cancel, cancelled)) = self.cancel(from, &params) {
+                    call = Some(cancelled);
                     seen.cancels.push(cancel);
                 }
             }
             Some("notifications/tasks/status" | "notifications/tasks") => {
-                self.task_status(&mut event, from, &params);
+                call = self.task_status(&mut event, from, &params).or(call);
             }
             _ => {}
         }
-        seen.events.push(event);
+        event.call = call.and_then(Call::recorded_id);
+        let treatment = call.map_or_else(
+            || self.treatment(message.method.as_deref()),
+            |call| call.treatment,
+        );
+        self.keep(seen, event, treatment.recorded());
     }
 
     fn unparsed(
@@ -319,7 +368,16 @@ impl Exchange {
         event
             .details
             .push(("text", verdict::excerpt(&message.text)));
-        seen.events.push(event);
+        let treatment = self.treatment(None).recorded();
+        self.keep(seen, event, treatment);
+    }
+
+    /// What the rules say of a message that names no tool.
+    fn treatment(&self, method: Option<&str>) -> Treatment {
+        self.rules.treat(Subject {
+            method,
+            ..Subject::default()
+        })
     }
 }
 

@@ -86,6 +86,16 @@ fields! {
     }
 }
 
+fields! {
+    /// Members of a tool's `annotations`.
+    Annotations {
+        read_only = "readOnlyHint",
+        destructive = "destructiveHint",
+        idempotent = "idempotentHint",
+        open_world = "openWorldHint",
+    }
+}
+
 /// The text of a field that should be a string.
 pub(crate) fn text(field: Option<&[u8]>) -> Option<String> {
     field.and_then(scan::text).map(std::borrow::Cow::into_owned)

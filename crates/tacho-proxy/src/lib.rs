@@ -17,9 +17,11 @@ pub mod frame;
 pub mod limits;
 pub mod message;
 mod mode;
+pub mod rules;
 mod scan;
 pub mod stdio;
 
 pub use exchange::Definitions;
 pub use mode::Mode;
+pub use rules::{Rule, Rules, Treatment};
 pub use stdio::{Client, Counts, ExitInfo, RunError, Session, Status, run};

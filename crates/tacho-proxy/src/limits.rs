@@ -71,6 +71,17 @@ pub const OUTBOX_FRAMES: usize = 16_384;
 /// room (two directions could wait for each other), so past this they are dropped and counted.
 pub const REFUSAL_BYTES: usize = 16 * 1024 * 1024;
 
+/// How long mode `strict` waits for a record when no rule says otherwise. Longer than it takes to start
+/// another recorder and to recover, shorter than the minute after which clients give up by themselves:
+/// whoever asked is told why, instead of nothing.
+pub const STRICT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long mode `blocking` waits for a record when nothing else is said.
+pub const BLOCKING_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Characters of a rule's pattern besides its stars: one bit each, and one for the end.
+pub const GLOB_CHARS: usize = 127;
+
 /// How long a server may be silent after its input was closed before it is asked to leave.
 pub const EXIT_GRACE: Duration = Duration::from_secs(5);
 

@@ -40,7 +40,7 @@ use self::relay::Relay;
 use self::supervise::{Happening, supervise};
 use crate::exchange::{Argv, Definitions, Ending, Exchange, Setup, Traffic};
 use crate::limits::{EXPIRY_INTERVAL, FINISH_GRACE, MESSAGE_BYTES};
-use crate::mode::Mode;
+use crate::rules::Rules;
 
 pub use self::child::Status;
 pub use self::door::Listed;
@@ -63,8 +63,10 @@ pub struct Session {
     pub actor: Option<Actor>,
     /// The connection's name in the log.
     pub run: RunId,
-    /// How much a call depends on its record.
-    pub mode: Mode,
+    /// What is recorded of which message, and how much depends on it.
+    pub rules: Rules,
+    /// Which configuration that comes from: `sha256:` and hex of the file, or `none`.
+    pub config: String,
     /// Where everything is recorded. The caller closes it when [`run`] has returned.
     pub recorder: Recorder,
     /// What time it is.
@@ -198,7 +200,6 @@ pub fn run(session: Session) -> Result<ExitInfo, RunError> {
 struct Ways {
     command: OsString,
     args: Vec<OsString>,
-    mode: Mode,
     clock: Arc<dyn Clock>,
     listed: Option<Listed>,
     client: Client,
@@ -215,11 +216,12 @@ impl Session {
             entropy: self.entropy,
             known: self.known,
             call_timeout: self.call_timeout,
+            rules: self.rules,
+            config: self.config,
         };
         let ways = Ways {
             command: self.command,
             args: self.args,
-            mode: self.mode,
             clock: self.clock,
             listed: self.listed,
             client: self.client,
@@ -244,13 +246,7 @@ fn run_with<R: Recording>(
         arguments,
     };
     let exchange = Exchange::new(setup);
-    let door = Arc::new(Door::new(
-        exchange,
-        recorder,
-        ways.clock,
-        ways.mode,
-        ways.listed,
-    ));
+    let door = Arc::new(Door::new(exchange, recorder, ways.clock, ways.listed));
     let spawned = child::spawn(&ways.command, &ways.args);
     let (child, server_input, server_output) = spawned.inspect_err(|error| {
         let deadline = Instant::now() + FINISH_GRACE;

@@ -12,9 +12,10 @@ use crate::limits::KEPT_STRING_BYTES;
 /// How much is kept, and in what form.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Keep redacted arguments in the record (levels `request` and `request_response`).
+    /// Keep redacted arguments in the record (levels `request` and `request_response`), of events that do
+    /// not say themselves.
     pub keep_args: bool,
-    /// Keep redacted results in the record (level `request_response`).
+    /// The same for redacted results (level `request_response`).
     pub keep_result: bool,
     /// Add a keyed suffix to placeholders, so that equal values can be correlated and looked up.
     pub correlate: bool,

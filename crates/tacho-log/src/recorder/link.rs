@@ -309,7 +309,7 @@ fn refuse(shared: &Shared, number: u64, reason: &str) {
         .in_flight_bytes
         .saturating_sub(flying.record.body().len());
     drop(link);
-    lock(&shared.lost).count += 1;
+    lock(&shared.lost).add(flying.timestamp);
     flying
         .ticket
         .settle(Err(RecordError::Refused(reason.to_owned())));
@@ -362,8 +362,7 @@ fn fail_in_flight(shared: &Shared, link: &mut Link, reason: &str) {
     link.in_flight_bytes = 0;
     let error = RecordError::Unavailable(reason.to_owned());
     for flying in link.in_flight.drain(..) {
-        // Its time is not kept, only that it was lost: the gap record has the count.
-        lock(&shared.lost).count += 1;
+        lock(&shared.lost).add(flying.timestamp);
         flying.ticket.settle(Err(error.clone()));
     }
 }

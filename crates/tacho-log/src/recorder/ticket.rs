@@ -47,6 +47,11 @@ impl Ticket {
         self.state.result.get().is_some()
     }
 
+    /// Whether the event was lost because the queue had no room for it in time.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state.result.get(), Some(Err(RecordError::Lost)))
+    }
+
     /// Waits until the record is durable, or cannot be any more, or `deadline` has passed.
     pub fn wait(self, deadline: Option<Instant>) -> Result<Receipt, RecordError> {
         if !self.is_settled() {

@@ -98,7 +98,7 @@ impl Encoder {
             return;
         };
         for (event, ticket) in gap.into_iter().chain(events) {
-            let timestamp = event.timestamp;
+            let timestamp = (event.kind != EventType::Gap).then_some(event.timestamp);
             // A defect in redaction must cost one event, not the session.
             let encoded = catch_unwind(AssertUnwindSafe(|| redactor.redact(event).encode()));
             match encoded {
@@ -128,7 +128,7 @@ impl Drop for Guard<'_> {
         let left = std::mem::take(&mut queue.events);
         drop(queue);
         for (event, ticket) in left {
-            lock(&self.0.lost).add(event.timestamp);
+            lock(&self.0.lost).add(Some(event.timestamp));
             let ended = RecordError::Unavailable("the recorder's worker ended".to_owned());
             ticket.settle(Err(ended));
         }
@@ -196,7 +196,7 @@ fn refuse(shared: &Shared, batch: &mut Batch) {
         .err()
         .unwrap_or(RecordError::Deadline);
     for (event, ticket) in batch.drain(..) {
-        lock(&shared.lost).add(event.timestamp);
+        lock(&shared.lost).add(Some(event.timestamp));
         ticket.settle(Err(error.clone()));
     }
 }
@@ -246,7 +246,7 @@ fn gap(lost: &Lost, options: &RecorderOptions, ids: &mut IdSource) -> Event {
 }
 
 /// Enters one record into what is in flight; waits when that is too much.
-fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: Timestamp) {
+fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: Option<Timestamp>) {
     let mut link = lock(&shared.link);
     while link.in_flight.len() >= IN_FLIGHT_RECORDS || link.in_flight_bytes >= IN_FLIGHT_BYTES {
         if link.hope().is_err() {
@@ -279,6 +279,7 @@ fn submit(shared: &Shared, record: Record, ticket: Arc<TicketState>, timestamp: 
         number,
         record,
         ticket,
+        timestamp,
     });
     let unsent = &link.unsent;
     if unsent.bytes.len() >= UNSENT_BYTES {

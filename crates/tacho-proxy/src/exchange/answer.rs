@@ -2,7 +2,7 @@
 
 use tacho_event::{Detail, Direction, Event, EventType, Outcome, Severity, Stage, Unredacted};
 
-use super::links::TaskId;
+use super::links::{Call, TaskId};
 use super::open::{Open, Purpose};
 use super::verdict::{Inner, Verdict};
 use super::{Answered, Exchange, Moment, Observed};
@@ -25,12 +25,13 @@ impl Exchange {
                 id,
                 to: open
                     .as_ref()
-                    .map(|open| (open.intent, open.call, open.kind)),
+                    .and_then(|open| Some((open.intent, open.call.recorded_id()?, open.kind))),
             }
         }));
         let Some(open) = open else {
             let event = self.stray(from, message, &key, now);
-            seen.events.push(event);
+            let treatment = self.treatment(None).recorded();
+            self.keep(seen, event, treatment);
             return;
         };
         let answer = Answer::of(message.result.as_deref());
@@ -53,9 +54,10 @@ impl Exchange {
             .or_else(|| message.result.clone())
             .map(Unredacted::new);
         event.details.append(&mut details);
+        let treatment = open.call.treatment;
         self.conclude(&mut event, asker, open, verdict, now);
-        seen.events.push(event);
-        seen.events.extend(changes);
+        self.keep(seen, event, treatment);
+        self.keep_own(seen, changes);
     }
 
     /// Makes `event` the outcome of `open`.
@@ -77,7 +79,8 @@ impl Exchange {
         event.severity = event.severity.max(verdict.severity());
         event.outcome = Some(verdict.outcome);
         event.error = verdict.error;
-        event.call = Some(open.call);
+        event.call = Some(open.call.id);
+        event.level = open.call.treatment.level;
         event.method = Some(Unredacted::new(open.method));
         event.tool = open.tool.map(Unredacted::new);
         event.duration = Some(now.mono.saturating_duration_since(open.started));
@@ -177,31 +180,33 @@ impl Exchange {
     }
 
     /// A notification that tells a task's status: what came of the call that created it.
-    pub(super) fn task_status(&self, event: &mut Event, from: Direction, params: &Params<'_>) {
+    /// Gives back that call.
+    pub(super) fn task_status(
+        &self,
+        event: &mut Event,
+        from: Direction,
+        params: &Params<'_>,
+    ) -> Option<Call> {
         let inner = params.task.map(|raw| Params::of(Some(raw)));
         let params = inner
             .as_ref()
             .filter(|_| params.task_id.is_none())
             .unwrap_or(params);
-        let Some(task) = TaskId::of(from.reverse(), params.task_id) else {
-            return;
-        };
+        let task = TaskId::of(from.reverse(), params.task_id)?;
         event
             .details
             .push(("task", Detail::Text(Unredacted::from(task.id()))));
-        let (Some(call), Some(status)) = (self.links.call_of_task(&task), text(params.status))
-        else {
-            return;
-        };
+        let call = self.links.call_of_task(&task)?;
+        let status = text(params.status)?;
         let inner = Inner {
             result: params.result,
             error: params.error,
         };
         let verdict = Verdict::of_task(&status, params.status_message, inner);
-        event.call = Some(call);
         event.severity = event.severity.max(verdict.severity());
         event.outcome = Some(verdict.outcome);
         event.error = verdict.error;
+        Some(call)
     }
 }
 

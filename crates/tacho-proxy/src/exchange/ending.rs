@@ -1,10 +1,11 @@
 //! Requests that end without an answer, and the connection's own events.
 
 use tacho_event::{
-    CallId, Detail, Direction, Event, EventType, Failure, Layer, Outcome, Severity, Stage,
+    Detail, Direction, Event, EventType, Failure, Layer, Level, Outcome, Severity, Stage,
     Unredacted, write_string,
 };
 
+use super::links::Call;
 use super::open::{Open, Purpose};
 use super::verdict::{Verdict, says_timeout};
 use super::{Answered, Asked, Cancel, Exchange, Moment};
@@ -53,15 +54,24 @@ impl Argv {
 }
 
 impl Exchange {
-    /// The outcome of a request that no message stands for.
-    fn unanswered(&mut self, asker: Direction, open: Open, verdict: Verdict, now: Moment) -> Event {
+    /// The outcome of a request that no message stands for; none of one without a record, save that it
+    /// was denied: that is always told.
+    fn unanswered(
+        &mut self,
+        asker: Direction,
+        open: Open,
+        verdict: Verdict,
+        now: Moment,
+    ) -> Option<Event> {
+        let told = open.call.treatment.level.is_some() || verdict.outcome == Outcome::Denied;
         let mut event = self.event(open.kind, now);
         self.conclude(&mut event, asker, open, verdict, now);
-        event
+        event.level = event.level.or(Some(Level::Metadata));
+        told.then_some(event)
     }
 
     /// Too many requests are open: nobody will see how this one ends.
-    pub(super) fn give_up(&mut self, asker: Direction, open: Open, now: Moment) -> Event {
+    pub(super) fn give_up(&mut self, asker: Direction, open: Open, now: Moment) -> Option<Event> {
         self.opens.remember_late(asker, &open);
         self.unanswered(asker, open, Verdict::plain(Outcome::Interrupted), now)
     }
@@ -72,7 +82,7 @@ impl Exchange {
         &mut self,
         from: Direction,
         params: &Params<'_>,
-    ) -> Option<(Cancel, CallId)> {
+    ) -> Option<(Cancel, Call)> {
         let key = IdKey::of(params.request_id?);
         let outcome = if says_timeout(params.reason) {
             Outcome::Timeout
@@ -106,7 +116,7 @@ impl Exchange {
             if let Some(open) = taken {
                 self.opens.remember_late(cancel.asker, &open);
                 let verdict = Verdict::plain(cancel.outcome);
-                events.push(self.unanswered(cancel.asker, open, verdict, now));
+                events.extend(self.unanswered(cancel.asker, open, verdict, now));
             }
         }
         events
@@ -153,7 +163,7 @@ impl Exchange {
                     format!("no answer within {} ms", limit.as_millis()),
                 );
                 verdict.outcome = Outcome::Timeout;
-                events.push(self.unanswered(asker, open, verdict, now));
+                events.extend(self.unanswered(asker, open, verdict, now));
             }
         }
         events
@@ -183,7 +193,7 @@ impl Exchange {
                 outcome: Outcome::Denied,
                 error: Some(error),
             };
-            events.push(self.unanswered(from, open, verdict, now));
+            events.extend(self.unanswered(from, open, verdict, now));
         }
         events
     }
@@ -208,7 +218,7 @@ impl Exchange {
                     let words = format!("{left}the server {} before {whose}", ending.server);
                     Verdict::failed(Layer::Transport, None, words)
                 };
-                events.push(self.unanswered(asker, open, verdict, now));
+                events.extend(self.unanswered(asker, open, verdict, now));
             }
         }
         events
@@ -219,6 +229,8 @@ impl Exchange {
         let mut event = self.event(EventType::ServerStarted, now);
         event.details = argv.details();
         event.details.push(("pid", Detail::Int(i64::from(pid))));
+        let config = Unredacted::from(self.config.as_str());
+        event.details.push(("config", Detail::Text(config)));
         event
     }
 
@@ -253,6 +265,9 @@ impl Exchange {
             ("server_bytes", int(server.bytes)),
             ("server_blank_lines", int(server.blank_lines)),
         ];
+        if self.omitted > 0 {
+            event.details.push(("omitted", int(self.omitted)));
+        }
         event
     }
 }

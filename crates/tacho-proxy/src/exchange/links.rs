@@ -8,6 +8,21 @@ use super::bounded::Bounded;
 use crate::fields::{Params, text};
 use crate::limits::{ID_BYTES, PROGRESS_TOKENS, ROUND_KEY_BYTES, ROUNDS, TASKS};
 use crate::message::IdKey;
+use crate::rules::Treatment;
+
+/// A logical call, and how everything that belongs to it is treated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) id: CallId,
+    pub(super) treatment: Treatment,
+}
+
+impl Call {
+    /// Its name, if anything in the log bears it.
+    pub(super) fn recorded_id(self) -> Option<CallId> {
+        self.treatment.level.map(|_| self.id)
+    }
+}
 
 /// How the next round of a call is recognised: a hash under a key of this process, never stored.
 pub(super) type RoundKey = u64;
@@ -36,9 +51,9 @@ impl TaskId {
 #[derive(Debug)]
 pub(super) struct Links {
     hasher: RandomState,
-    rounds: Bounded<RoundKey, CallId>,
-    tasks: Bounded<TaskId, CallId>,
-    progress: Bounded<(Direction, IdKey), CallId>,
+    rounds: Bounded<RoundKey, Call>,
+    tasks: Bounded<TaskId, Call>,
+    progress: Bounded<(Direction, IdKey), Call>,
 }
 
 impl Default for Links {
@@ -72,7 +87,7 @@ impl Links {
     }
 
     /// The call whose next round this is, if it is one.
-    pub(super) fn take_round(&mut self, asked: RoundKey, params: &Params<'_>) -> Option<CallId> {
+    pub(super) fn take_round(&mut self, asked: RoundKey, params: &Params<'_>) -> Option<Call> {
         if let Some(state) = params.request_state {
             return self.rounds.remove(&self.state_key(state));
         }
@@ -82,7 +97,7 @@ impl Links {
     }
 
     /// An answer wants more input: its retry is the same call.
-    pub(super) fn expect_round(&mut self, asked: RoundKey, state: Option<&[u8]>, call: CallId) {
+    pub(super) fn expect_round(&mut self, asked: RoundKey, state: Option<&[u8]>, call: Call) {
         let key = state.map_or(asked, |state| self.state_key(state));
         self.rounds.insert(key, call);
     }
@@ -91,19 +106,19 @@ impl Links {
         self.hasher.hash_one(("requestState", text(Some(raw))))
     }
 
-    pub(super) fn call_of_task(&self, task: &TaskId) -> Option<CallId> {
+    pub(super) fn call_of_task(&self, task: &TaskId) -> Option<Call> {
         self.tasks.get(task).copied()
     }
 
-    pub(super) fn expect_task(&mut self, task: TaskId, call: CallId) {
+    pub(super) fn expect_task(&mut self, task: TaskId, call: Call) {
         self.tasks.insert(task, call);
     }
 
-    pub(super) fn call_of_progress(&self, side: Direction, token: &IdKey) -> Option<CallId> {
+    pub(super) fn call_of_progress(&self, side: Direction, token: &IdKey) -> Option<Call> {
         self.progress.get(&(side, token.clone())).copied()
     }
 
-    pub(super) fn expect_progress(&mut self, side: Direction, token: IdKey, call: CallId) {
+    pub(super) fn expect_progress(&mut self, side: Direction, token: IdKey, call: Call) {
         self.progress.insert((side, token), call);
     }
 

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tacho_event::{CallId, Direction, EventId, EventType};
+use tacho_event::{Direction, EventId, EventType};
 
 use super::bounded::Bounded;
-use super::links::{RoundKey, TaskId};
+use super::links::{Call, RoundKey, TaskId};
 use crate::limits::{LATE_REQUESTS, OPEN_REQUESTS};
 use crate::message::IdKey;
 
@@ -15,7 +15,7 @@ use crate::message::IdKey;
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) intent: EventId,
-    pub(super) call: CallId,
+    pub(super) call: Call,
     pub(super) kind: EventType,
     pub(super) method: String,
     pub(super) tool: Option<String>,

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use tacho_event::{
-    CallId, Detail, Direction, Event, EventType, Outcome, Severity, Stage, Unredacted,
+    CallId, Detail, Direction, Event, EventType, Level, Outcome, Severity, Stage, Unredacted,
 };
 
-use super::links::TaskId;
+use super::links::{Call, TaskId};
 use super::open::{Open, Purpose};
 use super::{Asked, Exchange, Moment, Observed, kind, may_take_rounds};
 use crate::fields::{Meta, Params, text};
 use crate::limits::{ID_BYTES, OPEN_NAME_BYTES};
 use crate::message::{IdKey, Message};
+use crate::rules::Subject;
 
 impl Exchange {
     pub(super) fn request(
@@ -40,17 +41,55 @@ impl Exchange {
             id: message.id.clone().unwrap_or_default(),
             intent: event.id,
         });
+        let treatment = open.call.treatment;
         let (reused, given_up) = self.opens.insert(from, open);
         if reused {
             event.severity = Severity::Warning;
             event.details.push(("id_in_use", Detail::Bool(true)));
         }
-        seen.events.push(event);
-        seen.events
-            .extend(given_up.map(|open| self.give_up(from, open, now)));
-        if connected {
-            let event = self.connected(&params, &meta, now);
-            seen.events.push(event);
+        if treatment.level <= Some(Level::Metadata) {
+            event.details.retain(|(word, _)| *word != "input_responses");
+        }
+        self.keep(seen, event, treatment);
+        let given_up = given_up.and_then(|open| self.give_up(from, open, now));
+        self.keep_own(seen, given_up);
+        let connected = connected.then(|| self.connected(&params, &meta, now));
+        self.keep_own(seen, connected);
+    }
+
+    /// The call that a request belongs to, and how it is treated.
+    fn call(
+        &self,
+        event: &Event,
+        from: Direction,
+        method: &str,
+        tool: Option<&str>,
+        (round, task): (Option<Call>, Option<Call>),
+    ) -> Call {
+        let tool_hints = |tool| self.tools.hints(tool);
+        let own = self.rules.treat(Subject {
+            method: Some(method),
+            tool,
+            hints: (event.kind == EventType::ToolCall)
+                .then(|| tool.map(tool_hints).unwrap_or_default()),
+        });
+        let treatment = match (round, task) {
+            // Who may say what a round belongs to must not thereby say how little is recorded of it.
+            (Some(round), _) => own.stricter(round.treatment),
+            (None, Some(task)) => task.treatment,
+            (None, None) => own,
+        };
+        let treatment = match from {
+            Direction::ClientToServer => treatment,
+            Direction::ServerToClient => treatment.recorded(),
+        };
+        // The first record of a call names it, even when an earlier round had none.
+        let known = round
+            .or(task)
+            .filter(|call| call.treatment.level.is_some() || treatment.level.is_none());
+        Call {
+            id: known.map_or_else(|| CallId::from(event.id), |call| call.id),
+            treatment,
         }
     }
 
@@ -110,13 +149,11 @@ impl Exchange {
                 .round_key(method, tool.as_deref(), params.arguments)
         });
         let task = TaskId::of(from, params.task_id).filter(|_| method.starts_with("tasks/"));
-        let known_call = match (round, &task) {
-            (Some(round), _) => self.links.take_round(round, params),
-            (None, Some(task)) => self.links.call_of_task(task),
-            (None, None) => None,
-        };
-        let call = known_call.unwrap_or_else(|| CallId::from(event.id));
-        event.call = Some(call);
+        let earlier = round.and_then(|round| self.links.take_round(round, params));
+        let task_call = task.as_ref().and_then(|task| self.links.call_of_task(task));
+        let known = (earlier, task_call);
+        let call = self.call(event, from, method, tool.as_deref(), known);
+        event.call = Some(call.id);
         self.related_task(event, from, meta);
 
         let progress = meta.progress_token.map(IdKey::of);
@@ -140,7 +177,7 @@ impl Exchange {
             progress,
             round,
             asks_for_task: params.task.is_some(),
-            purpose: match (method, task.filter(|_| known_call.is_some())) {
+            purpose: match (method, task.filter(|_| task_call.is_some())) {
                 ("tasks/result", Some(task)) => Purpose::TaskResult(task),
                 (_, Some(task)) => Purpose::Task(task),
                 ("tools/list", None) => Purpose::ListTools { first },

@@ -12,6 +12,10 @@ mod bounds;
 mod conversations;
 
 fn exchange(known: &[(&str, &str)], call_timeout: Option<Duration>) -> Exchange {
+    exchange_with(known, call_timeout, Rules::default())
+}
+
+fn exchange_with(known: &[(&str, &str)], call_timeout: Option<Duration>, rules: Rules) -> Exchange {
     let known = known
         .iter()
         .map(|(name, digest)| ((*name).into(), (*digest).into()))
@@ -28,6 +32,8 @@ fn exchange(known: &[(&str, &str)], call_timeout: Option<Duration>) -> Exchange 
         entropy: 1,
         known,
         call_timeout,
+        rules,
+        config: "none".to_owned(),
     })
 }
 

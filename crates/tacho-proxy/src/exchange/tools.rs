@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tacho_event::{Detail, Unredacted};
 
 use crate::canonical;
-use crate::fields::{Answer, text};
+use crate::fields::{Annotations, Answer, text};
 use crate::limits::TOOLS;
+use crate::rules::Hints;
 use crate::scan;
 
 /// Name of a tool to the SHA-256 of its definition in lower-case hex (`docs/format.md` §4.2).
@@ -25,6 +26,8 @@ pub(super) struct Page {
 #[derive(Debug)]
 pub(super) struct Tools {
     known: Definitions,
+    /// What the server claims of each of them, where it listed it in this session.
+    hints: BTreeMap<String, Hints>,
     /// There is a complete listing to compare with. Before that nothing can be new or gone.
     baseline: bool,
     /// The names listed so far, while the pages of a listing are coming.
@@ -37,6 +40,7 @@ impl Tools {
         Self {
             baseline: !known.is_empty(),
             known,
+            hints: BTreeMap::new(),
             seen: BTreeSet::new(),
         }
     }
@@ -48,6 +52,11 @@ impl Tools {
     /// The digest that was last listed for a tool.
     pub(super) fn definition(&self, name: &str) -> Option<&String> {
         self.known.get(name)
+    }
+
+    /// What the server claims of a tool; the careful defaults of one that it did not list in this session.
+    pub(super) fn hints(&self, name: &str) -> Hints {
+        self.hints.get(name).copied().unwrap_or_default()
     }
 
     /// Takes the answer to `tools/list`; `first` unless it asked with a cursor.
@@ -77,6 +86,7 @@ impl Tools {
             }
             if self.known.len() < TOOLS || self.known.contains_key(&name) {
                 self.known.insert(name.clone(), digest);
+                self.hints.insert(name.clone(), hints(tool));
                 self.seen.insert(name);
             }
         }
@@ -89,6 +99,7 @@ impl Tools {
                 }
                 kept
             });
+            self.hints.retain(|name, _| self.known.contains_key(name));
             self.baseline = true;
         }
         let changes: Vec<_> = [
@@ -106,6 +117,24 @@ impl Tools {
             listed: Detail::Named(listed),
             changes,
         })
+    }
+}
+
+/// The annotations in a tool's definition. What is no boolean says nothing.
+fn hints(tool: &[u8]) -> Hints {
+    let annotations = Annotations::of(scan::member(tool, "annotations"));
+    let said = |hint: Option<&[u8]>, default| match hint {
+        Some(b"true") => true,
+        Some(b"false") => false,
+        _ => default,
+    };
+    let careful = Hints::default();
+    let read_only = said(annotations.read_only, careful.read_only);
+    Hints {
+        read_only,
+        destructive: !read_only && said(annotations.destructive, careful.destructive),
+        idempotent: said(annotations.idempotent, careful.idempotent),
+        open_world: said(annotations.open_world, careful.open_world),
     }
 }
 

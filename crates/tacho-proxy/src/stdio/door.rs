@@ -25,11 +25,20 @@ const RETRY: Duration = Duration::from_millis(2);
 /// stuck.
 const COUNTS_PATIENCE: Duration = Duration::from_millis(100);
 
+/// For what is recorded because the recorder has just failed: it goes along if there is room, and nobody is
+/// held up by it.
+const AT_ONCE: Mode = Mode::Blocking {
+    deadline: Duration::ZERO,
+};
+
 /// What records: a [`Recorder`], or a double that tests can make fail.
 pub(super) trait Recording: Send + Sync + 'static {
     type Ticket: Send + 'static;
 
     fn record(&self, event: Event, patience: Patience) -> Self::Ticket;
+
+    /// Whether the recorder's queue had no room for it in time.
+    fn is_lost(ticket: &Self::Ticket) -> bool;
 
     /// Whether waiting would return at once.
     fn is_settled(ticket: &Self::Ticket) -> bool;
@@ -42,6 +51,10 @@ impl Recording for Recorder {
 
     fn record(&self, event: Event, patience: Patience) -> Ticket {
         Self::record(self, event, patience)
+    }
+
+    fn is_lost(ticket: &Ticket) -> bool {
+        ticket.is_lost()
     }
 
     fn is_settled(ticket: &Ticket) -> bool {
@@ -61,9 +74,9 @@ pub(super) struct Covered<T> {
     pub(super) requests: Vec<Asked>,
     pub(super) answers: Vec<Answered>,
     pub(super) batch: bool,
-    pub(super) definitions: Option<Definitions>,
     cancels: Vec<Cancel>,
     tickets: Vec<T>,
+    mode: Mode,
     waits: bool,
     /// Known before anybody had to wait: its records could not be made.
     failed: Option<RecordError>,
@@ -73,7 +86,10 @@ pub(super) struct Door<R> {
     inner: Mutex<Inner>,
     recorder: R,
     clock: Arc<dyn Clock>,
+    /// For what no message stands for.
     mode: Mode,
+    /// Whether anything in the session may wait for its record.
+    may_wait: bool,
     listed: Option<Listed>,
     /// As listed last; apart, so that they can be had whoever holds the other lock.
     definitions: Mutex<Definitions>,
@@ -92,7 +108,7 @@ struct Inner {
     exchange: Exchange,
     /// The session's last record is written; nothing may follow it.
     closed: bool,
-    /// The recorder's queue had no room in time: with [`Mode::Blocking`] nobody waits for it until it has.
+    /// The recorder's queue had no room in time: nobody waits for it again until it has.
     behind: bool,
 }
 
@@ -101,11 +117,12 @@ impl<R: Recording> Door<R> {
         exchange: Exchange,
         recorder: R,
         clock: Arc<dyn Clock>,
-        mode: Mode,
         listed: Option<Listed>,
     ) -> Self {
         Self {
             definitions: Mutex::new(exchange.definitions().clone()),
+            mode: exchange.rules().default_mode(),
+            may_wait: exchange.rules().may_wait(),
             moved: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             inner: Mutex::new(Inner {
@@ -115,7 +132,6 @@ impl<R: Recording> Door<R> {
             }),
             recorder,
             clock,
-            mode,
             listed,
             refused: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
@@ -123,9 +139,13 @@ impl<R: Recording> Door<R> {
         }
     }
 
-    /// Observes a frame and queues its records. `None` when the session is over: what cannot be
-    /// recorded any more is not forwarded any more.
-    pub(super) fn pass(&self, from: Direction, frame: Frame) -> Option<Covered<R::Ticket>> {
+    /// Observes a frame and queues its records; also gives the definitions that it listed, if any. `None`
+    /// when the session is over: what cannot be recorded any more is not forwarded any more.
+    pub(super) fn pass(
+        &self,
+        from: Direction,
+        frame: Frame,
+    ) -> Option<(Covered<R::Ticket>, Option<Definitions>)> {
         let now = self.now();
         let line = Line::of(&frame);
         let mut inner = self.lock();
@@ -135,33 +155,35 @@ impl<R: Recording> Door<R> {
         let Observed {
             events,
             waits,
+            mode,
             requests,
             answers,
             cancels,
             batch,
             definitions_changed,
         } = inner.exchange.observe_line(from, &frame, line, now);
-        let waits = waits && self.waits();
+        let waits = waits && mode != Mode::BestEffort;
         self.moved.fetch_add(
             u64::try_from(frame.bytes.len()).unwrap_or(u64::MAX),
             Ordering::Relaxed,
         );
-        let tickets = self.record(&mut inner, events, now.mono, waits);
+        let tickets = self.record(&mut inner, events, mode, now.mono, waits);
         let definitions = definitions_changed.then(|| inner.exchange.definitions().clone());
         drop(inner);
         let received = now.mono;
-        Some(Covered {
+        let covered = Covered {
             frame,
             received,
             requests,
             answers,
             batch,
-            definitions,
             cancels,
             tickets,
+            mode,
             waits,
             failed: None,
-        })
+        };
+        Some((covered, definitions))
     }
 
     /// Hands on the definitions that a frame listed; once the frame is on its way, for it may take long.
@@ -180,6 +202,7 @@ impl<R: Recording> Door<R> {
         &self,
         inner: &mut Inner,
         events: Vec<Event>,
+        mode: Mode,
         received: Instant,
         wanted: bool,
     ) -> Vec<R::Ticket> {
@@ -187,10 +210,14 @@ impl<R: Recording> Door<R> {
             .store(inner.exchange.open_requests(), Ordering::Relaxed);
         let mut tickets = Vec::with_capacity(if wanted { events.len() } else { 0 });
         for event in events {
-            let patience = self.patience(inner.behind, received);
-            let ticket = self.recorder.record(event, patience);
-            // Nothing is durable that fast: a ticket settled now is that of a lost event.
-            inner.behind = self.mode.is_blocking() && R::is_settled(&ticket);
+            let ticket = self
+                .recorder
+                .record(event, patience(mode, inner.behind, received));
+            let lost = R::is_lost(&ticket);
+            if !lost || mode != Mode::BestEffort {
+                // Who did not wait knows only that there was no room at that moment.
+                inner.behind = lost;
+            }
             if wanted {
                 tickets.push(ticket);
             }
@@ -198,22 +225,9 @@ impl<R: Recording> Door<R> {
         tickets
     }
 
-    /// The deadline of [`Mode::Blocking`] is one for the whole message. Behind a full queue only the first
-    /// waits it out: else every message would hold up both directions for as long again.
-    fn patience(&self, behind: bool, received: Instant) -> Patience {
-        match self.mode {
-            Mode::Strict => Patience::Wait,
-            Mode::Blocking { .. } if behind => Patience::UpTo(Duration::ZERO),
-            Mode::Blocking { deadline } => {
-                Patience::UpTo(deadline.saturating_sub(received.elapsed()))
-            }
-            Mode::BestEffort => Patience::Never,
-        }
-    }
-
-    /// Whether the mode waits for records at all.
-    pub(super) fn waits(&self) -> bool {
-        self.mode != Mode::BestEffort
+    /// Whether anything in the session may wait for its record.
+    pub(super) const fn may_wait(&self) -> bool {
+        self.may_wait
     }
 
     /// The permit of a frame that need not wait.
@@ -240,21 +254,23 @@ impl<R: Recording> Door<R> {
             return;
         }
         let cancels = std::mem::take(&mut covered.cancels);
-        self.record_more(|exchange, now| exchange.cancelled(&cancels, now));
+        self.record_more(covered.mode, |exchange, now| {
+            exchange.cancelled(&cancels, now)
+        });
     }
 
     /// Records what nobody waits for.
-    fn record_more(&self, events: impl FnOnce(&mut Exchange, Moment) -> Vec<Event>) {
+    fn record_more(&self, mode: Mode, events: impl FnOnce(&mut Exchange, Moment) -> Vec<Event>) {
         let now = self.now();
         let mut inner = self.lock();
         if !inner.closed {
             let events = events(&mut inner.exchange, now);
-            self.record(&mut inner, events, now.mono, false);
+            self.record(&mut inner, events, mode, now.mono, false);
         }
     }
 
-    /// Waits for the records of a frame, as long as the mode says. The error is why it may not be
-    /// forwarded; only [`Mode::Strict`] has one.
+    /// Waits for the records of a frame, as long as its mode says. The error is why it may not be
+    /// forwarded; only with [`Mode::Strict`] is there one.
     pub(super) fn settle(&self, covered: &mut Covered<R::Ticket>) -> Result<Permit, RecordError> {
         if let Some(error) = covered.failed.take() {
             return Err(error);
@@ -262,17 +278,15 @@ impl<R: Recording> Door<R> {
         if !covered.waits || covered.tickets.is_empty() {
             return self.permit_now(covered).ok_or(RecordError::Deadline);
         }
-        let deadline = match self.mode {
-            Mode::Strict | Mode::BestEffort => None,
-            Mode::Blocking { deadline } => Some(covered.received + deadline),
-        };
+        let patience = covered.mode.patience().unwrap_or_default();
+        let deadline = covered.received.checked_add(patience);
         let mut permit = Ok(Permit::Waiver(Waiver::NothingToRecord));
         for ticket in covered.tickets.drain(..) {
             // All are waited for, so that all are accounted for; the first failure counts.
             let settled = R::wait(ticket, deadline);
             permit = permit.and(settled);
         }
-        let permit = match (permit, self.mode) {
+        let permit = match (permit, covered.mode) {
             (Err(_), Mode::Blocking { .. } | Mode::BestEffort) => {
                 self.unrecorded.fetch_add(1, Ordering::Relaxed);
                 Ok(Permit::Waiver(Waiver::Unrecorded))
@@ -285,16 +299,22 @@ impl<R: Recording> Door<R> {
 
     /// Records that requests were not forwarded. The recorder has just failed, so these may fail too.
     pub(super) fn denied(&self, from: Direction, requests: &[Asked], why: &str) {
-        self.record_more(|exchange, now| exchange.denied(from, requests, why, now));
+        self.record_more(AT_ONCE, |exchange, now| {
+            exchange.denied(from, requests, why, now)
+        });
     }
 
     /// Records that answers were not passed on; the same holds.
     pub(super) fn answers_withheld(&self, answers: &[Answered], why: &str) {
-        self.record_more(|exchange, now| exchange.withheld(answers, why, now));
+        self.record_more(AT_ONCE, |exchange, now| {
+            exchange.withheld(answers, why, now)
+        });
     }
 
     pub(super) fn server_started(&self, argv: &Argv, pid: u32) {
-        self.record_more(|exchange, now| vec![exchange.server_started(argv, pid, now)]);
+        self.record_more(self.mode, |exchange, now| {
+            vec![exchange.server_started(argv, pid, now)]
+        });
     }
 
     /// The session's only record: that there was none. Waits for it, but not past `deadline`.
@@ -303,7 +323,7 @@ impl<R: Recording> Door<R> {
         let mut inner = self.lock();
         let event = inner.exchange.launch_failed(argv, code, why, now);
         inner.closed = true;
-        let tickets = self.record(&mut inner, vec![event], now.mono, self.waits());
+        let tickets = self.record(&mut inner, vec![event], self.mode, now.mono, self.may_wait);
         drop(inner);
         for ticket in tickets {
             // A failure is counted by the recorder; the error that is told is why there is no session.
@@ -313,7 +333,7 @@ impl<R: Recording> Door<R> {
 
     /// Ends the record of requests that have waited too long; `false` when the session is over.
     pub(super) fn expire(&self) -> bool {
-        self.record_more(Exchange::expire);
+        self.record_more(self.mode, Exchange::expire);
         !self.lock().closed
     }
 
@@ -345,7 +365,7 @@ impl<R: Recording> Door<R> {
         events.push(exited);
         inner.closed = true;
         let record = |event| {
-            let patience = if self.waits() {
+            let patience = if self.may_wait {
                 Patience::UpTo(deadline.saturating_duration_since(Instant::now()))
             } else {
                 Patience::Never
@@ -410,5 +430,15 @@ impl<R: Recording> Door<R> {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY),
             }
         }
+    }
+}
+
+/// How long the recorder's queue is waited for. The deadline is one for the whole message. Behind a full queue
+/// only the first waits it out: else every message would hold up both directions for as long again.
+fn patience(mode: Mode, behind: bool, received: Instant) -> Patience {
+    match mode.patience() {
+        None => Patience::Never,
+        Some(_) if behind => Patience::UpTo(Duration::ZERO),
+        Some(patience) => Patience::UpTo(patience.saturating_sub(received.elapsed())),
     }
 }

@@ -39,11 +39,10 @@ impl<R: Recording> Relay<R> {
             if !*going {
                 return;
             }
-            let Some(mut covered) = self.door.pass(self.from, frame) else {
+            let Some((mut covered, definitions)) = self.door.pass(self.from, frame) else {
                 *going = false;
                 return;
             };
-            let definitions = covered.definitions.take();
             // Only the forwarder knows whether the beginning of an overlong line was withheld.
             let permit = if covered.frame.continued {
                 None

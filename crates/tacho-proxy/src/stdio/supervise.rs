@@ -210,7 +210,7 @@ impl<R: Recording> Supervisor<'_, R> {
         };
         let deadline = Instant::now() + FINISH_GRACE;
         let tickets = self.door.close(&ending, status.detail(), deadline);
-        if self.door.waits() {
+        if self.door.may_wait() {
             for ticket in tickets {
                 // A failure is counted by the recorder; there is nobody to refuse anything to.
                 drop(R::wait(ticket, Some(deadline)));

@@ -9,7 +9,8 @@ use tacho_event::{Event, EventType, Outcome, Stage, Timestamp};
 use tacho_log::{Patience, RecordError};
 
 use super::*;
-use crate::mode::{Permit, Waiver};
+use crate::mode::{Mode, Permit, Waiver};
+use crate::rules::Treatment;
 
 mod failures;
 mod lifecycle;
@@ -49,6 +50,7 @@ struct Shared {
 struct DoubleTicket {
     shared: Arc<Shared>,
     failed: bool,
+    lost: bool,
     stalled: bool,
 }
 
@@ -82,8 +84,13 @@ impl Recording for Double {
         DoubleTicket {
             shared: Arc::clone(&self.0),
             failed,
+            lost,
             stalled,
         }
+    }
+
+    fn is_lost(ticket: &DoubleTicket) -> bool {
+        ticket.lost
     }
 
     fn is_settled(ticket: &DoubleTicket) -> bool {
@@ -207,11 +214,12 @@ fn start_with(
         entropy: 7,
         known: Definitions::new(),
         call_timeout,
+        rules: all(mode),
+        config: "none".to_owned(),
     };
     let ways = Ways {
         command: command[0].into(),
         args: command[1..].iter().map(OsString::from).collect(),
-        mode,
         clock: Arc::new(Frozen),
         listed: None,
         client: Client {
@@ -230,6 +238,15 @@ fn start_with(
         happenings: tell,
         session,
     }
+}
+
+/// Everything in one mode.
+fn all(mode: Mode) -> Rules {
+    let treatment = Treatment {
+        mode,
+        ..Treatment::default()
+    };
+    Rules::new(Vec::new(), "test", treatment)
 }
 
 fn shell(script: &str) -> [&str; 3] {

@@ -18,7 +18,7 @@ fn nothing_is_forwarded_before_it_is_durable() {
     for said in [CALL, "{\"method\":\"n\"}\n", "no message\n"] {
         let double = Double::default();
         double.stall(|_| true);
-        let mut running = start(&["cat"], Mode::Strict, &double);
+        let mut running = start(&["cat"], Mode::STRICT, &double);
         running.say("\n");
         assert_eq!(
             running.hear_line(),
@@ -41,7 +41,7 @@ fn no_answer_is_passed_on_before_it_is_durable() {
     double.stall(|event| matches!(event.stage, Stage::Outcome(_)));
     let script = r#"read line; echo '{"method":"before"}'; echo '{"id":"q","result":{}}'
         echo '{"method":"after"}'; cat"#;
-    let mut running = start(&shell(script), Mode::Strict, &double);
+    let mut running = start(&shell(script), Mode::STRICT, &double);
     running.say(CALL);
     assert_eq!(
         running.hear_line(),
@@ -70,7 +70,7 @@ fn pieces_of_an_overlong_line_share_its_fate() {
             *double.0.fails.lock().unwrap() =
                 Some(|event| event.direction == Some(Direction::ClientToServer));
         }
-        let mut running = start_with(&["cat"], Mode::Strict, &double, None, 1_000);
+        let mut running = start_with(&["cat"], Mode::STRICT, &double, None, 1_000);
         let mut input = running.input.take().unwrap();
         let said = format!("{long}\n");
         let expected = if fails { "\n".to_owned() } else { said.clone() };
@@ -91,7 +91,7 @@ fn pieces_of_an_overlong_line_share_its_fate() {
 #[test]
 fn a_call_without_record_is_refused() {
     let double = Double::failing(|event| event.stage == Stage::Intent);
-    let mut running = start(&["cat"], Mode::Strict, &double);
+    let mut running = start(&["cat"], Mode::STRICT, &double);
     running.say(CALL);
     let refusal = error(&running.hear_line());
     assert_eq!(refusal["id"], "q");
@@ -132,7 +132,7 @@ fn a_call_without_record_is_refused() {
 #[test]
 fn what_needs_no_answer_is_withheld_and_counted() {
     let double = Double::failing(|event| event.direction == Some(Direction::ClientToServer));
-    let mut running = start(&["cat"], Mode::Strict, &double);
+    let mut running = start(&["cat"], Mode::STRICT, &double);
     running.say("{\"method\":\"n\"}\nnot a message\n\n");
     assert_eq!(running.hear_line(), "\n");
     let info = running.end().unwrap();
@@ -145,7 +145,7 @@ fn an_answer_without_record_is_replaced() {
         event.direction.is_some() && matches!(event.stage, Stage::Outcome(_))
     });
     let script = r#"read line; echo '{"jsonrpc":"2.0","id":"q","result":{"secret":1}}'; cat"#;
-    let mut running = start(&shell(script), Mode::Strict, &double);
+    let mut running = start(&shell(script), Mode::STRICT, &double);
     running.say(CALL);
     let replaced = error(&running.hear_line());
     assert_eq!(replaced["id"], "q");
@@ -176,7 +176,7 @@ fn a_withheld_cancellation_cancels_nothing() {
             *double.0.fails.lock().unwrap() =
                 Some(|event| event.kind == EventType::McpNotification);
         }
-        let mut running = start(&shell("cat >/dev/null"), Mode::Strict, &double);
+        let mut running = start(&shell("cat >/dev/null"), Mode::STRICT, &double);
         running.say(CALL);
         running.say(CANCEL);
         let info = running.end().unwrap();
@@ -220,7 +220,7 @@ fn blocking_does_not_add_up() {
 fn signals_pass_while_the_recorder_has_no_room() {
     let double = Double::default();
     let script = r#"trap "exit 9" HUP; echo ready; while :; do sleep 0.05; done"#;
-    let mut running = start(&shell(script), Mode::Strict, &double);
+    let mut running = start(&shell(script), Mode::STRICT, &double);
     assert_eq!(running.hear_line(), "ready\n");
     double.fill();
     running.say(CALL);
@@ -243,7 +243,7 @@ fn a_recorder_that_hangs_is_left() {
         let double = Double::default();
         double.stall(|event| event.direction == Some(Direction::ServerToClient));
         let begun = Instant::now();
-        let mut running = start(&shell(script), Mode::Strict, &double);
+        let mut running = start(&shell(script), Mode::STRICT, &double);
         running.say(CALL);
         running.hang_up();
         let input = running.output.take().unwrap();
@@ -266,7 +266,7 @@ fn a_recorder_that_hangs_is_left() {
 fn a_request_of_the_server_without_record_is_refused_to_the_server() {
     let double = Double::failing(|event| event.stage == Stage::Intent);
     let script = r#"echo '{"id":5,"method":"roots/list"}'; read line; echo "log: $line"; cat"#;
-    let mut running = start(&shell(script), Mode::Strict, &double);
+    let mut running = start(&shell(script), Mode::STRICT, &double);
     let line = running.hear_line();
     let refusal = error(line.strip_prefix("log: ").unwrap());
     assert_eq!(refusal["id"], 5);
@@ -322,15 +322,16 @@ fn a_reply_waits_for_the_writer_and_no_longer() {
         entropy: 7,
         known: Definitions::new(),
         call_timeout: None,
+        rules: Rules::default(),
+        config: "none".to_owned(),
     };
     let door = Door::new(
         Exchange::new(setup),
         Double::default(),
         Arc::new(Frozen),
-        Mode::Strict,
         None,
     );
-    let mut covered = door.pass(Direction::ServerToClient, frame).unwrap();
+    let (mut covered, _) = door.pass(Direction::ServerToClient, frame).unwrap();
     let permit = door.permit_now(&mut covered);
     let forwarder = Arc::clone(&outbox);
     std::thread::spawn(move || {

@@ -14,7 +14,7 @@ fn a_command_that_cannot_be_started() {
     ] {
         let double = Double::default();
         let argv = [command, "--verbose"];
-        let error = start(&argv, Mode::Strict, &double).end().unwrap_err();
+        let error = start(&argv, Mode::STRICT, &double).end().unwrap_err();
         assert_eq!(error.exit_code(), code, "{error}");
         assert!(error.to_string().starts_with(command));
         let told = double.exited();
@@ -39,7 +39,7 @@ fn exit_codes_and_signals_pass_through() {
         ("kill -9 $$", Status::Signaled(9), ("signal", "Int(9)")),
     ] {
         let double = Double::default();
-        let mut running = start(&shell(script), Mode::Strict, &double);
+        let mut running = start(&shell(script), Mode::STRICT, &double);
         assert_eq!(running.hear_all(), b"", "the client sees the end");
         // Still connected: the server's end ends the session.
         let info = running.session.join().unwrap().unwrap();
@@ -57,7 +57,7 @@ fn a_call_that_the_server_dies_of_has_an_outcome() {
     let double = Double::default();
     let mut running = start(
         &shell("read line; echo last words; exit 3"),
-        Mode::Strict,
+        Mode::STRICT,
         &double,
     );
     running.say(CALL);
@@ -82,7 +82,7 @@ fn a_call_that_the_server_dies_of_has_an_outcome() {
 fn signals_reach_the_server() {
     let double = Double::default();
     let script = r#"trap "exit 9" HUP; echo ready; while :; do sleep 0.05; done"#;
-    let mut running = start(&shell(script), Mode::Strict, &double);
+    let mut running = start(&shell(script), Mode::STRICT, &double);
     assert_eq!(running.hear_line(), "ready\n");
     running.happenings.send(Happening::Signal(SIGHUP)).unwrap();
     let info = running.session.join().unwrap().unwrap();
@@ -94,7 +94,7 @@ fn the_end_of_the_clients_input_is_the_servers() {
     let double = Double::default();
     let mut running = start(
         &shell("cat >/dev/null; echo bye; exit 4"),
-        Mode::Strict,
+        Mode::STRICT,
         &double,
     );
     running.say(CALL);
@@ -117,7 +117,7 @@ fn the_end_of_the_clients_input_is_the_servers() {
 #[test]
 fn a_server_that_will_not_leave_is_made_to() {
     let double = Double::default();
-    let mut running = start(&shell("trap '' TERM; exec sleep 60"), Mode::Strict, &double);
+    let mut running = start(&shell("trap '' TERM; exec sleep 60"), Mode::STRICT, &double);
     let begun = Instant::now();
     running.hang_up();
     let info = running.end().unwrap();
@@ -131,7 +131,7 @@ fn a_server_asked_to_leave_by_the_client_gets_less_time() {
     let double = Double::default();
     let mut running = start(
         &shell("trap '' TERM; echo up; exec sleep 60"),
-        Mode::Strict,
+        Mode::STRICT,
         &double,
     );
     assert_eq!(running.hear_line(), "up\n");
@@ -148,7 +148,7 @@ fn a_server_asked_to_leave_by_the_client_gets_less_time() {
 fn a_slow_answer_after_the_end_of_input_is_waited_for() {
     let double = Double::default();
     let script = r#"read line; sleep 6; echo '{"id":1,"result":{}}'"#;
-    let mut running = start(&shell(script), Mode::Strict, &double);
+    let mut running = start(&shell(script), Mode::STRICT, &double);
     running.say(CALL);
     running.hang_up();
     assert_eq!(running.hear_all(), b"{\"id\":1,\"result\":{}}\n");
@@ -159,7 +159,7 @@ fn a_slow_answer_after_the_end_of_input_is_waited_for() {
 fn when_the_client_goes_deaf_recording_still_finishes() {
     let double = Double::default();
     let script = r#"read line; echo noise; sleep 0.2; echo '{"id":1,"result":{}}'; cat; exit 5"#;
-    let mut running = start(&shell(script), Mode::Strict, &double);
+    let mut running = start(&shell(script), Mode::STRICT, &double);
     running.output = None;
     running.say(CALL);
     let info = running.session.join().unwrap().unwrap();
@@ -174,7 +174,7 @@ fn when_the_client_goes_deaf_recording_still_finishes() {
 #[test]
 fn an_output_held_open_by_another_process_does_not_hold_up_the_end() {
     let double = Double::default();
-    let mut running = start(&shell("sleep 30 & exit 6"), Mode::Strict, &double);
+    let mut running = start(&shell("sleep 30 & exit 6"), Mode::STRICT, &double);
     let begun = Instant::now();
     assert_eq!(running.hear_all(), b"");
     assert_eq!(
@@ -189,7 +189,7 @@ fn a_server_that_closes_its_output_first_is_seen_to() {
     let double = Double::default();
     let mut running = start(
         &shell("echo x; exec >&-; cat >/dev/null; exit 8"),
-        Mode::Strict,
+        Mode::STRICT,
         &double,
     );
     assert_eq!(
@@ -205,7 +205,7 @@ fn a_client_that_writes_to_a_server_without_input_feels_it() {
     let double = Double::default();
     let mut running = start(
         &shell("exec <&-; echo deaf; sleep 1"),
-        Mode::Strict,
+        Mode::STRICT,
         &double,
     );
     assert_eq!(running.hear_line(), "deaf\n");
@@ -223,7 +223,7 @@ fn the_operators_limit_for_waiting_is_recorded() {
     let double = Double::default();
     let limit = Some(Duration::from_millis(100));
     let script = r#"read line; sleep 1; echo '{"id":1,"result":{}}'; cat"#;
-    let mut running = start_with(&shell(script), Mode::Strict, &double, limit, MESSAGE_BYTES);
+    let mut running = start_with(&shell(script), Mode::STRICT, &double, limit, MESSAGE_BYTES);
     running.say(CALL);
     assert_eq!(running.hear_line(), "{\"id\":1,\"result\":{}}\n");
     running.end().unwrap();

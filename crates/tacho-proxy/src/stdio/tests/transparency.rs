@@ -3,7 +3,7 @@
 use super::*;
 
 const MODES: [Mode; 3] = [
-    Mode::Strict,
+    Mode::STRICT,
     Mode::Blocking {
         deadline: Duration::from_secs(5),
     },
