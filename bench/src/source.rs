@@ -46,6 +46,7 @@ impl Source {
         let key = SigningKey::generate("bench.local/log", [7; 32])?;
         let open = OpenLog::open(dir, lock, key, LogOptions::default())?;
         let options = ServeOptions {
+            config: "none".to_owned(),
             digest_key: DigestKey::new([9; 32]),
             leave_after: None,
             checkpoint_interval: Duration::from_secs(60),

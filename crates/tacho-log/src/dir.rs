@@ -164,6 +164,11 @@ impl DataDir {
         self.root.join("cursors")
     }
 
+    /// The digest of the configuration that was recorded last; derived.
+    pub fn config_recorded(&self) -> PathBuf {
+        self.root.join("config.recorded")
+    }
+
     /// Digests of the tools that servers listed last; derived.
     pub fn definitions(&self) -> PathBuf {
         self.root.join("definitions")

@@ -77,6 +77,9 @@ pub const OPEN_CALLS: usize = 262_144;
 /// calls were interrupted. They come back within milliseconds; a minute would only delay the record.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
+/// `config.recorded`, in bytes: one digest; a longer one is not ours.
+pub const CONFIG_DIGEST_BYTES: u64 = 128;
+
 // The log on disk.
 
 pub use tacho_event::limits::RECORD_BYTES;

@@ -46,6 +46,8 @@ pub struct ServeOptions {
     pub entropy: u64,
     /// Version of the program, for `log_opened` and the status.
     pub version: &'static str,
+    /// Which configuration it has: `sha256:` and hex of the file, or `none`.
+    pub config: String,
 }
 
 /// Where sources come from.
@@ -180,6 +182,7 @@ impl Server {
             chunk: vec![0; READ_CHUNK_BYTES].into_boxed_slice(),
         };
         server.record_opened(&recovered)?;
+        server.record_config(recovered.is_new)?;
         if recovered.is_new {
             // From its first record on a log has a key and a checkpoint, so it can be verified at any time.
             server.seal()?;

@@ -30,6 +30,7 @@ fn signing_key() -> SigningKey {
 
 fn serve_options() -> ServeOptions {
     ServeOptions {
+        config: "none".to_owned(),
         digest_key: DigestKey::new([9; 32]),
         leave_after: None,
         checkpoint_interval: Duration::from_secs(60),

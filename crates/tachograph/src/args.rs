@@ -96,13 +96,14 @@ pub(crate) struct Run {
     /// With --in-process: read the signing key from this inherited file descriptor
     #[arg(long, value_name = "N", requires = "in_process")]
     pub(crate) key_fd: Option<u32>,
-    /// What to do when recording fails or is slow
+    /// What to do when recording fails or is slow, where no rule of config.toml says otherwise
     #[arg(long, value_enum, default_value_t = ModeArg::Strict)]
     pub(crate) mode: ModeArg,
-    /// With --mode blocking: wait this long for the record, then forward and count a gap
-    #[arg(long, value_name = "MS", default_value_t = 1_000)]
-    pub(crate) deadline_ms: u64,
-    /// How much of a call to keep, after redaction
+    /// Wait this long for a record; then --mode strict refuses the call, --mode blocking forwards and
+    /// counts it [default: strict 30000, blocking 1000]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) deadline_ms: Option<u64>,
+    /// How much of a call to keep, after redaction, where no rule of config.toml says otherwise
     #[arg(long, value_enum, default_value_t = LevelArg::Request)]
     pub(crate) level: LevelArg,
     /// Add a keyed suffix to placeholders, so that equal secrets can be recognised (see tacho redact hash)

@@ -21,6 +21,8 @@ mod keys;
 mod load;
 #[path = "journeys/proofs.rs"]
 mod proofs;
+#[path = "journeys/rules.rs"]
+mod rules;
 #[path = "journeys/servers.rs"]
 mod servers;
 #[path = "journeys/together.rs"]

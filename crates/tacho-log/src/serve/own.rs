@@ -11,7 +11,8 @@ use tacho_event::{
 
 use super::{Left, ServeError, Server};
 use crate::dir::DataDir;
-use crate::limits::{IN_FLIGHT_RECORDS, READ_BACK_INTENTS, RETRY_INTERVAL};
+use crate::disk::{RealDisk, read_limited, replace};
+use crate::limits::{CONFIG_DIGEST_BYTES, IN_FLIGHT_RECORDS, READ_BACK_INTENTS, RETRY_INTERVAL};
 use crate::log::{AppendError, CommitError, Recovered};
 use crate::open_calls::OpenCall;
 use crate::reader::Reader;
@@ -35,7 +36,32 @@ impl Server {
             let bytes = i64::try_from(torn.bytes).unwrap_or(i64::MAX);
             details.push(("torn_bytes", Detail::Int(bytes)));
         }
+        let config = Unredacted::from(self.options.config.as_str());
+        details.push(("config", Detail::Text(config)));
         self.record_own(EventType::LogOpened, details)
+    }
+
+    /// Writes down that the configuration is another than at the last opening. A crash between the record
+    /// and the file makes the next opening say it again, which is better than never.
+    pub(super) fn record_config(&mut self, is_new: bool) -> Result<(), ServeError> {
+        let path = self.dir.config_recorded();
+        let recorded = read_limited(&RealDisk, &path, CONFIG_DIGEST_BYTES).ok();
+        let recorded = recorded.and_then(|bytes| String::from_utf8(bytes).ok());
+        let was = recorded.as_deref().map_or("none", str::trim_end);
+        let now = self.options.config.clone();
+        if recorded.is_some() && was == now {
+            return Ok(());
+        }
+        if was != now && !is_new {
+            let text = |text: &str| Detail::Text(Unredacted::from(text));
+            let details = vec![("was", text(was)), ("now", text(&now))];
+            if !self.record_own_durably(EventType::ConfigChanged, details)? {
+                return Ok(());
+            }
+        }
+        // Derived: when it cannot be written, the next opening says it again.
+        drop(replace(&RealDisk, &path, format!("{now}\n").as_bytes()));
+        Ok(())
     }
 
     pub(super) fn record_closed(&mut self, left: Left) -> Result<(), ServeError> {
@@ -59,13 +85,24 @@ impl Server {
         kind: EventType,
         details: Vec<(&'static str, Detail)>,
     ) -> Result<(), ServeError> {
+        self.record_own_durably(kind, details).map(drop)
+    }
+
+    /// The same; `false` when the disk did not take it.
+    pub(super) fn record_own_durably(
+        &mut self,
+        kind: EventType,
+        details: Vec<(&'static str, Detail)>,
+    ) -> Result<bool, ServeError> {
         let now = self.options.clock.now();
         let mut event = Event::new(self.ids.event(now), now, kind, Arc::new(Context::none()));
-        if kind == EventType::TamperSuspected {
-            event.severity = Severity::Critical;
-        }
+        event.severity = match kind {
+            EventType::TamperSuspected => Severity::Critical,
+            EventType::ConfigChanged => Severity::Warning,
+            _ => Severity::Info,
+        };
         event.details = details;
-        self.commit_own(vec![event]).map(drop)
+        self.commit_own(vec![event])
     }
 
     /// Appends and commits events of our own; `false` when the disk did not take them.

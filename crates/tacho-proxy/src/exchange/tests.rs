@@ -10,6 +10,7 @@ use crate::frame::End;
 
 mod bounds;
 mod conversations;
+mod treatment;
 
 fn exchange(known: &[(&str, &str)], call_timeout: Option<Duration>) -> Exchange {
     exchange_with(known, call_timeout, Rules::default())

@@ -14,6 +14,7 @@ use crate::rules::Treatment;
 
 mod failures;
 mod lifecycle;
+mod modes;
 mod transparency;
 
 /// What a test wants to know of an event.
@@ -204,6 +205,16 @@ fn start_with(
     call_timeout: Option<Duration>,
     message_bytes: usize,
 ) -> Running {
+    let options = (call_timeout, message_bytes);
+    start_under(command, all(mode), recorder, options)
+}
+
+fn start_under(
+    command: &[&str],
+    rules: Rules,
+    recorder: &Double,
+    (call_timeout, message_bytes): (Option<Duration>, usize),
+) -> Running {
     use rustix::pipe::{PipeFlags, pipe_with};
     let (from_client, input) = pipe_with(PipeFlags::CLOEXEC).unwrap();
     let (output, to_client) = pipe_with(PipeFlags::CLOEXEC).unwrap();
@@ -214,7 +225,7 @@ fn start_with(
         entropy: 7,
         known: Definitions::new(),
         call_timeout,
-        rules: all(mode),
+        rules,
         config: "none".to_owned(),
     };
     let ways = Ways {

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tacho_event::{DigestKey, Engine, IdSource, Options, Report};
+use tacho_event::{DigestKey, Engine, IdSource, Level, Options, Report};
 use tacho_log::{
     Clock as _, Connect, DataDir, Intake, Left, LockError, Recorder, RecorderOptions, ServeError,
     Server, SystemClock,
 };
-use tacho_proxy::{Client, Mode, RunError, Session};
+use tacho_proxy::limits::{BLOCKING_DEADLINE, STRICT_DEADLINE};
+use tacho_proxy::{Client, Mode, Rules, RunError, Session, Treatment};
 
 use super::serve;
 use crate::args::{LevelArg, ModeArg, Run};
+use crate::config::{self, Loaded};
 use crate::connect::{InProcess, OnDemand};
 use crate::error::{CliError, Exit, Result};
+use crate::keys::KeySource;
 use crate::terminal;
 use crate::{definitions, keys, place};
 
@@ -26,6 +29,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     let dir = place::writers_dir(dir).map_err(as_run_error)?;
+    let config = config::load(&dir).map_err(as_run_error)?;
     let mut command = args.command.into_iter();
     let program = command.next().unwrap_or_default();
     let name = args.name.unwrap_or_else(|| {
@@ -39,7 +43,7 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     let run = IdSource::new(entropy).run(SystemClock.now());
 
     let (connect, recorder_thread): (Box<dyn Connect>, _) = if args.in_process {
-        let (connect, thread) = in_process(&dir, args.key_fd).map_err(as_run_error)?;
+        let (connect, thread) = in_process(&dir, args.key_fd, &config).map_err(as_run_error)?;
         (Box::new(connect), Some(thread))
     } else {
         let program = std::env::current_exe().map_err(|error| {
@@ -49,13 +53,20 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     };
     let options = RecorderOptions {
         run,
-        redaction: kept(args.level, args.correlate),
+        redaction: Options {
+            correlate: args.correlate,
+            ..Options::default()
+        },
         entropy: u64::from_le_bytes(keys::entropy()?),
         clock: Arc::new(SystemClock),
     };
     let (recorder, threads) = Recorder::start(options, connect)
         .map_err(|error| CliError::from_error(Exit::RunFailed, "cannot start threads", &error))?;
 
+    let default = Treatment {
+        level: Some(level(args.level)),
+        mode: mode(args.mode, args.deadline_ms),
+    };
     let client = Client::stdio()
         .map_err(|error| CliError::from_error(Exit::RunFailed, "stdin and stdout", &error))?;
     let session = Session {
@@ -64,7 +75,8 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
         name: name.clone(),
         actor: Some(place::os_user()),
         run,
-        mode: mode(args.mode, args.deadline_ms),
+        config: config.digest_or_none(),
+        rules: Rules::new(config.rules, &name, default),
         call_timeout: args.call_timeout.map(Duration::from_secs),
         recorder,
         clock: Arc::new(SystemClock),
@@ -92,21 +104,22 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     ))
 }
 
-/// What redaction keeps at a level.
-fn kept(level: LevelArg, correlate: bool) -> Options {
-    Options {
-        keep_args: level != LevelArg::Metadata,
-        keep_result: level == LevelArg::RequestResponse,
-        correlate,
-        ..Options::default()
+const fn level(level: LevelArg) -> Level {
+    match level {
+        LevelArg::Metadata => Level::Metadata,
+        LevelArg::Request => Level::Request,
+        LevelArg::RequestResponse => Level::RequestResponse,
     }
 }
 
-fn mode(mode: ModeArg, deadline_ms: u64) -> Mode {
+fn mode(mode: ModeArg, deadline_ms: Option<u64>) -> Mode {
+    let deadline = deadline_ms.map(Duration::from_millis);
     match mode {
-        ModeArg::Strict => Mode::Strict,
+        ModeArg::Strict => Mode::Strict {
+            deadline: deadline.unwrap_or(STRICT_DEADLINE),
+        },
         ModeArg::Blocking => Mode::Blocking {
-            deadline: Duration::from_millis(deadline_ms),
+            deadline: deadline.unwrap_or(BLOCKING_DEADLINE),
         },
         ModeArg::BestEffort => Mode::BestEffort,
     }
@@ -115,7 +128,11 @@ fn mode(mode: ModeArg, deadline_ms: u64) -> Mode {
 type RecorderThread = (JoinHandle<Result<Left, ServeError>>, UnixStream);
 
 /// A recorder in this process, and the way to it.
-fn in_process(dir: &DataDir, key_fd: Option<u32>) -> Result<(InProcess, RecorderThread)> {
+fn in_process(
+    dir: &DataDir,
+    key_fd: Option<u32>,
+    config: &Loaded,
+) -> Result<(InProcess, RecorderThread)> {
     let wrong = |error| CliError::from_error(Exit::RunFailed, "a pair of sockets", &error);
     let lock = dir.lock().map_err(|error| {
         let held = matches!(error, LockError::Held { .. });
@@ -126,7 +143,8 @@ fn in_process(dir: &DataDir, key_fd: Option<u32>) -> Result<(InProcess, Recorder
             failed
         }
     })?;
-    let (open, digest_key) = serve::open(dir.clone(), lock, &serve::key_source(dir, key_fd)?)?;
+    let source = KeySource::of(dir, &config.config.key, key_fd)?;
+    let (open, digest_key) = serve::open(dir.clone(), lock, &source)?;
     let (ours, theirs) = UnixStream::pair().map_err(wrong)?;
     // Kept open as long as the recorder lives: it ends with its source, not by a signal.
     let (stop, never) = UnixStream::pair().map_err(wrong)?;
@@ -134,7 +152,7 @@ fn in_process(dir: &DataDir, key_fd: Option<u32>) -> Result<(InProcess, Recorder
         open,
         Intake::Pair(theirs),
         stop,
-        serve::options(digest_key)?,
+        serve::options(digest_key, config)?,
     )
     .map_err(|error| CliError::from_error(Exit::RunFailed, "the recorder", &error))?;
     let thread = std::thread::Builder::new()

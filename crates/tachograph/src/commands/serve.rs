@@ -13,7 +13,7 @@ use tacho_log::{
 };
 
 use crate::args::Serve;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::connect;
 use crate::error::{CliError, Exit, Result};
 use crate::keys::{self, KeySource, Keys};
@@ -39,13 +39,14 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
     let Some(lock) = take_lock(&dir, args.background)? else {
         return Ok(Exit::Ok.into());
     };
+    let config = config::load(&dir)?;
     let stop = stop_signals()?;
     let idle = match args.idle {
         Some(0) => None,
         Some(seconds) => Some(Duration::from_secs(seconds)),
         None => args.background.then_some(BACKGROUND_IDLE),
     };
-    let source = key_source(&dir, args.key_fd)?;
+    let source = KeySource::of(&dir, &config.config.key, args.key_fd)?;
     let (open, digest_key) = open(dir.clone(), lock, &source)?;
     let listener = connect::bind(&dir).map_err(|error| {
         CliError::from_error(
@@ -57,7 +58,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
     let options = ServeOptions {
         leave_after: idle,
         checkpoint_interval: Duration::from_secs(args.checkpoint_seconds),
-        ..options(digest_key)?
+        ..options(digest_key, &config)?
     };
     let recovered = open.recovered().clone();
     let server = Server::new(open, Intake::Socket(listener), stop, options).map_err(failed)?;
@@ -78,7 +79,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
 }
 
 /// What both kinds of recorder have in common.
-pub(crate) fn options(digest_key: tacho_event::DigestKey) -> Result<ServeOptions> {
+pub(crate) fn options(digest_key: tacho_event::DigestKey, config: &Loaded) -> Result<ServeOptions> {
     Ok(ServeOptions {
         digest_key,
         leave_after: None,
@@ -86,12 +87,8 @@ pub(crate) fn options(digest_key: tacho_event::DigestKey) -> Result<ServeOptions
         clock: Arc::new(SystemClock),
         entropy: u64::from_le_bytes(keys::entropy()?),
         version: env!("CARGO_PKG_VERSION"),
+        config: config.digest_or_none(),
     })
-}
-
-/// Where the signing key is.
-pub(crate) fn key_source(dir: &DataDir, key_fd: Option<u32>) -> Result<KeySource> {
-    KeySource::of(dir, &config::load(dir)?.config.key, key_fd)
 }
 
 /// Opens the log for its one writer.
