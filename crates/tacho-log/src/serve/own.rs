@@ -55,7 +55,7 @@ impl Server {
         if was != now && !is_new {
             let text = |text: &str| Detail::Text(Unredacted::from(text));
             let details = vec![("was", text(was)), ("now", text(&now))];
-            if !self.record_own_durably(EventType::ConfigChanged, details)? {
+            if !self.record_own_as(EventType::ConfigChanged, Severity::Warning, details)? {
                 return Ok(());
             }
         }
@@ -75,7 +75,9 @@ impl Server {
     /// Writes down that somebody touched the log.
     pub(super) fn record_tampering(&mut self, error: &CommitError) -> Result<(), ServeError> {
         let reason = Detail::Text(Unredacted::new(error.to_string()));
-        self.record_own(EventType::TamperSuspected, vec![("reason", reason)])
+        let details = vec![("reason", reason)];
+        self.record_own_as(EventType::TamperSuspected, Severity::Critical, details)
+            .map(drop)
     }
 
     /// Records one event of our own and makes it durable. When the disk does not take it now it is
@@ -85,22 +87,19 @@ impl Server {
         kind: EventType,
         details: Vec<(&'static str, Detail)>,
     ) -> Result<(), ServeError> {
-        self.record_own_durably(kind, details).map(drop)
+        self.record_own_as(kind, Severity::Info, details).map(drop)
     }
 
     /// The same; `false` when the disk did not take it.
-    pub(super) fn record_own_durably(
+    pub(super) fn record_own_as(
         &mut self,
         kind: EventType,
+        severity: Severity,
         details: Vec<(&'static str, Detail)>,
     ) -> Result<bool, ServeError> {
         let now = self.options.clock.now();
         let mut event = Event::new(self.ids.event(now), now, kind, Arc::new(Context::none()));
-        event.severity = match kind {
-            EventType::TamperSuspected => Severity::Critical,
-            EventType::ConfigChanged => Severity::Warning,
-            _ => Severity::Info,
-        };
+        event.severity = severity;
         event.details = details;
         self.commit_own(vec![event])
     }
