@@ -95,41 +95,43 @@ fn call(tool: &str) -> Subject<'_> {
     }
 }
 
+const BLOCKING: Mode = Mode::Blocking {
+    deadline: Duration::from_millis(5),
+};
+
+fn some_rules() -> Vec<Rule> {
+    vec![
+        Rule {
+            server: glob("git*"),
+            tool: glob("delete_*"),
+            level: Some(Some(Level::RequestResponse)),
+            ..Rule::default()
+        },
+        Rule {
+            tool: glob("delete_*"),
+            mode: Some(Mode::BestEffort),
+            ..Rule::default()
+        },
+        Rule {
+            method: glob("tools/call"),
+            hint: Some(Hint::ReadOnly(true)),
+            level: Some(None),
+            ..Rule::default()
+        },
+        Rule {
+            method: glob("*list*"),
+            level: Some(Some(Level::Metadata)),
+            mode: Some(BLOCKING),
+            ..Rule::default()
+        },
+    ]
+}
+
 #[test]
 fn the_first_match_wins() {
-    let blocking = Mode::Blocking {
-        deadline: Duration::from_millis(5),
-    };
-    let rules = || {
-        vec![
-            Rule {
-                server: glob("git*"),
-                tool: glob("delete_*"),
-                level: Some(Some(Level::RequestResponse)),
-                ..Rule::default()
-            },
-            Rule {
-                tool: glob("delete_*"),
-                mode: Some(Mode::BestEffort),
-                ..Rule::default()
-            },
-            Rule {
-                method: glob("tools/call"),
-                hint: Some(Hint::ReadOnly(true)),
-                level: Some(None),
-                ..Rule::default()
-            },
-            Rule {
-                method: glob("*list*"),
-                level: Some(Some(Level::Metadata)),
-                mode: Some(blocking),
-                ..Rule::default()
-            },
-        ]
-    };
     let default = Treatment::default();
-    let git = Rules::new(rules(), "github", default);
-    let files = Rules::new(rules(), "files", default);
+    let git = Rules::new(some_rules(), "github", default);
+    let files = Rules::new(some_rules(), "files", default);
     let read_only = Hints {
         read_only: true,
         ..Hints::default()
@@ -181,7 +183,7 @@ fn the_first_match_wins() {
             list,
             Treatment {
                 level: Some(Level::Metadata),
-                mode: blocking,
+                mode: BLOCKING,
             },
         ),
         (&files, Subject::default(), default),

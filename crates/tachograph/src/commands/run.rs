@@ -53,20 +53,14 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     };
     let options = RecorderOptions {
         run,
-        redaction: Options {
-            correlate: args.correlate,
-            ..Options::default()
-        },
+        redaction: redaction(args.correlate),
         entropy: u64::from_le_bytes(keys::entropy()?),
         clock: Arc::new(SystemClock),
     };
     let (recorder, threads) = Recorder::start(options, connect)
         .map_err(|error| CliError::from_error(Exit::RunFailed, "cannot start threads", &error))?;
 
-    let default = Treatment {
-        level: Some(level(args.level)),
-        mode: mode(args.mode, args.deadline_ms),
-    };
+    let default = treatment(args.level, mode(args.mode, args.deadline_ms));
     let client = Client::stdio()
         .map_err(|error| CliError::from_error(Exit::RunFailed, "stdin and stdout", &error))?;
     let session = Session {
@@ -104,11 +98,23 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     ))
 }
 
-const fn level(level: LevelArg) -> Level {
-    match level {
+fn redaction(correlate: bool) -> Options {
+    Options {
+        correlate,
+        ..Options::default()
+    }
+}
+
+/// What holds where no rule matches.
+const fn treatment(level: LevelArg, mode: Mode) -> Treatment {
+    let level = match level {
         LevelArg::Metadata => Level::Metadata,
         LevelArg::Request => Level::Request,
         LevelArg::RequestResponse => Level::RequestResponse,
+    };
+    Treatment {
+        level: Some(level),
+        mode,
     }
 }
 
