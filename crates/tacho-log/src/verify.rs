@@ -4,6 +4,7 @@
 mod beginning;
 mod keys;
 mod pairs;
+mod quick;
 mod report;
 mod tiles;
 mod walk;

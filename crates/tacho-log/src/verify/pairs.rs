@@ -3,6 +3,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use tacho_event::EventId;
 
 use super::Report;
 use crate::dir::LogDir;
@@ -10,26 +11,29 @@ use crate::limits::{FINDINGS, OPEN_INTENTS};
 use crate::reader::{Cursor, Step};
 
 /// What pairing needs of a record. Everything else is only checked to be JSON.
-#[derive(Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Paired<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    pub(super) id: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) timestamp: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "type")]
     pub(super) kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    stage: Option<Cow<'a, str>>,
+    pub(super) stage: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "ref")]
-    intent: Option<Cow<'a, str>>,
+    pub(super) intent: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    outcome: Option<Cow<'a, str>>,
+    pub(super) outcome: Option<Cow<'a, str>>,
 }
 
 /// Sixteen bytes that stand for an id, whatever its form.
 type Key = [u8; 16];
 
 fn key(id: &str) -> Key {
+    if let Some(id) = EventId::parse(id) {
+        return *id.as_bytes();
+    }
     let hash: [u8; 32] = Sha256::digest(id).into();
     hash.first_chunk().copied().unwrap_or_default()
 }

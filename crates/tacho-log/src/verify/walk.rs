@@ -1,5 +1,6 @@
 use super::beginning::Beginning;
 use super::pairs::{Paired, Pairs};
+use super::quick::quick;
 use super::tiles::Tiles;
 use super::{Kept, Report, VerifyOptions};
 use crate::checkpoint::VerifiedCheckpoint;
@@ -94,7 +95,9 @@ impl Walk<'_> {
         if self.judge_tail(file, report) {
             return;
         }
-        let record = match serde_json::from_slice::<Paired<'_>>(line) {
+        let quick = (seq < self.size).then(|| quick(line)).flatten();
+        let parsed = quick.map_or_else(|| serde_json::from_slice::<Paired<'_>>(line), Ok);
+        let record = match parsed {
             Ok(record) => record,
             Err(error) => {
                 return self.damage(seq, file(), format!("it is no record: {error}"), report);
@@ -104,11 +107,11 @@ impl Walk<'_> {
         if seq >= self.size {
             report.unsealed += 1;
         }
-        self.newest = record
-            .timestamp
-            .as_deref()
-            .map(str::to_owned)
-            .or(self.newest.take());
+        if let Some(timestamp) = record.timestamp.as_deref() {
+            let newest = self.newest.get_or_insert_default();
+            newest.clear();
+            newest.push_str(timestamp);
+        }
         self.pairs.take(seq, &record, file);
         if seq < self.size {
             self.beginning.take(seq, &record, line, file, report);
