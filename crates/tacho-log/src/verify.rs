@@ -12,6 +12,8 @@ mod walk;
 use std::io;
 use std::time::Duration;
 
+use tacho_event::Timestamp;
+
 use crate::checkpoint::{SignedCheckpoint, VerifiedCheckpoint};
 use crate::dir::LogDir;
 use crate::disk::{RealDisk, read_limited};
@@ -31,6 +33,9 @@ pub struct VerifyOptions {
     pub known: Option<Vec<u8>>,
     /// A writer is at work: intents without an outcome, and a batch that is half written, are no news.
     pub writer_running: bool,
+    /// The newest sealed record may not be older than this moment: a recorder at work seals a heartbeat
+    /// even when nothing happens, so what is older was stopped, or put back.
+    pub not_before: Option<Timestamp>,
     /// Records that were younger than this when retention removed them are a finding.
     pub min_retention: Option<Duration>,
 }

@@ -190,6 +190,10 @@ pub(crate) struct Verify {
     /// A checkpoint seen earlier: the log must still begin with what it covers
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
+    /// The newest sealed record may be this old at most; a recorder at work seals at least a heartbeat
+    /// every minute
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_age: Option<u64>,
     /// Check this proof (see tacho prove) instead of a log; `-`: from stdin
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) proof: Option<PathBuf>,

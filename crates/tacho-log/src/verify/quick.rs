@@ -115,8 +115,12 @@ mod tests {
     fn gives_up_on_what_it_does_not_expect() {
         for line in [
             INTENT.replace("\"id\":\"a\"", "\"id\":\"\\u0061\""),
-            INTENT.replace("\"stage\":\"intent\",", "").replace("{}", "{},\"stage\":\"intent\""),
-            INTENT.replace("\"outcome\":\"pending\",", "").replace("{}", "{},\"outcome\":\"pending\""),
+            INTENT
+                .replace("\"stage\":\"intent\",", "")
+                .replace("{}", "{},\"stage\":\"intent\""),
+            INTENT
+                .replace("\"outcome\":\"pending\",", "")
+                .replace("{}", "{},\"outcome\":\"pending\""),
             INTENT.replace("\"type\"", "\"id\":\"b\",\"type\""),
             INTENT.replace("{\"v\":1,", "{ \"v\":1,"),
             INTENT.replace("\"timestamp\":\"t\",", ""),

@@ -1,3 +1,5 @@
+use tacho_event::Timestamp;
+
 use super::beginning::Beginning;
 use super::pairs::{Paired, Pairs};
 use super::quick::quick;
@@ -25,6 +27,7 @@ pub(super) fn walk(
         pairs: Pairs::default(),
         beginning: Beginning::new(minimum, options.min_retention),
         kept,
+        not_before: options.not_before,
         tail: None,
         newest: None,
         root_is_right: false,
@@ -79,6 +82,7 @@ struct Walk<'a> {
     checkpoint: Option<&'a VerifiedCheckpoint>,
     /// What else the records have to agree with.
     kept: &'a [Kept],
+    not_before: Option<Timestamp>,
     /// The tree over the records, until one is found to be wrong.
     tree: Option<Frontier>,
     tiles: Tiles<'a>,
@@ -119,6 +123,9 @@ impl Walk<'_> {
         if record.kind.as_deref() == Some("key_rotated") {
             self.rotated(seq, file, report);
         }
+        if seq + 1 == self.size {
+            self.fresh(seq, record.timestamp.as_deref(), file, report);
+        }
         let leaf = leaf_hash(line);
         let Some(tree) = &mut self.tree else {
             // Without all records before it there is no tree, but still a place in a tile.
@@ -145,6 +152,27 @@ impl Walk<'_> {
                 tiles.compare(level, index, hash, &|| path.clone(), report);
             });
             self.at_size(report);
+        }
+    }
+
+    /// The newest sealed record is as young as the caller demands.
+    fn fresh(
+        &self,
+        seq: u64,
+        timestamp: Option<&str>,
+        file: &dyn Fn() -> String,
+        report: &mut Report,
+    ) {
+        let Some(not_before) = self.not_before else {
+            return;
+        };
+        let written = timestamp.and_then(|text| Timestamp::parse(text).ok());
+        if written.is_none_or(|written| written < not_before) {
+            let written = timestamp.unwrap_or("without a time");
+            let what = format!(
+                "the newest sealed record is of {written:.40}; one from {not_before} on is demanded"
+            );
+            report.incomplete(Some(seq), Some(&file()), what);
         }
     }
 

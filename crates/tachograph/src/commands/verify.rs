@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use tacho_event::Timestamp;
 use tacho_log::key::VerifyingKey;
 use tacho_log::verify::{Finding, KeyPolicy, Report, Verdict, VerifyOptions, verify};
-use tacho_log::{DataDir, LogDir};
+use tacho_log::{Clock as _, DataDir, LogDir, SystemClock};
 
 use crate::args::Verify;
 use crate::error::{CliError, Exit, Result};
@@ -30,6 +31,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
         &VerifyOptions {
             known,
             writer_running,
+            not_before: args.max_age.map(ago),
             ..VerifyOptions::default()
         },
     );
@@ -40,6 +42,12 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
         out.line(&serde_json::json!({"key_from_log": own_key, "report": report}).to_string())
     })?;
     Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+/// The moment so many seconds before now.
+fn ago(seconds: u64) -> Timestamp {
+    let now = SystemClock.now().unix_nanos();
+    Timestamp::from_unix_nanos(now.saturating_sub(seconds.saturating_mul(1_000_000_000)))
 }
 
 pub(super) fn given_key(given: &str) -> Result<KeyPolicy> {
