@@ -24,8 +24,8 @@ pub const IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 pub const UNSENT_BYTES: usize = 1024 * 1024;
 
 /// A caller does the worker's work for its own event only while fewer records than this are in flight: it
-/// must not be the one who waits for room.
-pub const LENT_IN_FLIGHT: usize = 1_024;
+/// must not be the one who waits for room. A socket's buffer holds about two hundred records of a kilobyte.
+pub const LENT_IN_FLIGHT: usize = 128;
 
 /// The same in bytes: with a record more still less than a socket's buffer holds, so that a recorder that
 /// reads nothing cannot hold up the caller.
