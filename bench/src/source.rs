@@ -47,6 +47,8 @@ impl Source {
         let open = OpenLog::open(dir, lock, key, LogOptions::default())?;
         let options = ServeOptions {
             config: "none".to_owned(),
+            space: tacho_log::SpaceOptions::default(),
+            room: Arc::new(tacho_log::room),
             digest_key: DigestKey::new([9; 32]),
             leave_after: None,
             checkpoint_interval: Duration::from_secs(60),

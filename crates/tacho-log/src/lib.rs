@@ -44,8 +44,8 @@ pub use recorder::{
     RecorderThreads, Ticket,
 };
 pub use serve::{
-    AskError, Intake, Left, OpenLog, OpenLogError, ServeError, ServeOptions, Server, ask_status,
-    ask_stop,
+    AskError, Intake, Left, OpenLog, OpenLogError, Room, RoomProbe, ServeError, ServeOptions,
+    Server, SpaceOptions, Threshold, WhenLow, ask_status, ask_stop, room,
 };
 
 /// What tests of other crates and fuzz targets may reach.

@@ -77,6 +77,16 @@ pub const OPEN_CALLS: usize = 262_144;
 /// calls were interrupted. They come back within milliseconds; a minute would only delay the record.
 pub const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
+/// How often the recorder looks how much room its disk has, while records come.
+pub const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// It looks earlier when so many bytes came: far less than what is left below the usual threshold.
+pub const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Intents that were counted instead of recorded, kept to count their outcomes too. Past it an outcome may
+/// be recorded without its intent.
+pub const LOST_INTENTS: usize = 65_536;
+
 /// `config.recorded`, in bytes: one digest; a longer one is not ours.
 pub const CONFIG_DIGEST_BYTES: u64 = 128;
 

@@ -59,6 +59,11 @@ impl OpenCalls {
         }
     }
 
+    /// Whether an intent is in the log without an outcome.
+    pub(crate) fn contains(&self, intent: EventId) -> bool {
+        self.calls.contains_key(&intent)
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.calls.len()

@@ -19,6 +19,7 @@ const STATUS: u8 = 7;
 const STATUS_REPLY: u8 = 8;
 const STOP: u8 = 9;
 const ERROR: u8 = 10;
+const LOST: u8 = 11;
 
 const NO_ID: [u8; 16] = [0; 16];
 
@@ -48,6 +49,9 @@ pub(crate) enum Frame<'a> {
         number: u64,
         reason: &'a str,
     },
+    Lost {
+        number: u64,
+    },
     Bye,
     Status,
     StatusReply {
@@ -68,6 +72,7 @@ impl std::fmt::Debug for Frame<'_> {
             Self::Submit { .. } => "SUBMIT",
             Self::Ack { .. } => "ACK",
             Self::Nack { .. } => "NACK",
+            Self::Lost { .. } => "LOST",
             Self::Bye => "BYE",
             Self::Status => "STATUS",
             Self::StatusReply { .. } => "STATUS_REPLY",
@@ -112,6 +117,9 @@ impl<'a> Frame<'a> {
             ACK => number(payload)
                 .filter(|(_, rest)| rest.is_empty())
                 .map(|(n, _)| Self::Ack { number: n }),
+            LOST => number(payload)
+                .filter(|(_, rest)| rest.is_empty())
+                .map(|(n, _)| Self::Lost { number: n }),
             NACK => number(payload).and_then(|(n, rest)| {
                 Some(Self::Nack {
                     number: n,
@@ -177,6 +185,10 @@ impl<'a> Frame<'a> {
             }
             Self::Ack { number } => {
                 out.push(ACK);
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+            Self::Lost { number } => {
+                out.push(LOST);
                 out.extend_from_slice(&number.to_le_bytes());
             }
             Self::Nack { number, reason } => {

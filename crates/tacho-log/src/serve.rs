@@ -11,6 +11,7 @@ mod intake;
 mod open;
 mod own;
 mod rotate;
+mod space;
 mod timer;
 
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -31,6 +32,7 @@ use crate::open_calls::OpenCalls;
 
 pub use self::ask::{AskError, ask_status, ask_stop};
 pub use self::open::{OpenLog, OpenLogError};
+pub use self::space::{Room, RoomProbe, SpaceOptions, Threshold, WhenLow, room};
 
 /// How a recorder behaves.
 pub struct ServeOptions {
@@ -48,6 +50,10 @@ pub struct ServeOptions {
     pub version: &'static str,
     /// Which configuration it has: `sha256:` and hex of the file, or `none`.
     pub config: String,
+    /// When little room is left on the log's disk, and what then.
+    pub space: SpaceOptions,
+    /// How that is found out: [`room`], or what tests want it to be.
+    pub room: RoomProbe,
 }
 
 /// Where sources come from.
@@ -101,6 +107,11 @@ pub struct Server {
     /// How many the last batch had.
     together: usize,
     settled: Vec<Settled>,
+    /// How much room there is, and what was not recorded for want of it.
+    space: space::Watch,
+    losses: space::Losses,
+    /// How often a file was not as we left it.
+    tampered: u64,
     trouble: Option<CommitError>,
     started: Instant,
     idle_since: Instant,
@@ -113,11 +124,20 @@ pub struct Server {
     chunk: Box<[u8]>,
 }
 
-/// What a source is to be told about a submission; `reason` says why it was refused.
+/// What a source is to be told about a submission.
 struct Settled {
     connection: u64,
     number: u64,
-    reason: Option<String>,
+    verdict: Verdict,
+}
+
+/// What became of a submission.
+#[derive(Clone)]
+enum Verdict {
+    Durable,
+    Refused(String),
+    /// Counted instead of recorded, as the operator chose.
+    Counted,
 }
 
 /// A submission on its way to the disk.
@@ -158,6 +178,9 @@ impl Server {
             Intake::Pair(stream) => (None, vec![Connection::new(0, stream)?], Duration::ZERO),
         };
         let mut server = Self {
+            space: space::Watch::new(options.space, Arc::clone(&options.room)),
+            losses: space::Losses::default(),
+            tampered: 0,
             redactor: Redactor::new(&Options::default(), options.digest_key.clone()),
             ids: IdSource::new(options.entropy),
             orphans_until: (calls.len() > 0).then_some(now + grace),
@@ -198,6 +221,7 @@ impl Server {
                 break Left::Stopped;
             }
             self.accept(&mut next_connection);
+            self.look_at_space()?;
             let stop = self.gather();
             self.commit();
             self.acknowledge()?;
@@ -269,9 +293,10 @@ impl Server {
             self.trouble = Some(error);
             return;
         }
-        let reason = committed.as_ref().err().map(describe);
+        let verdict = committed.as_ref().err().map(describe);
+        let verdict = verdict.map_or(Verdict::Durable, Verdict::Refused);
         for pending in self.batch.drain(..) {
-            if reason.is_none() {
+            if committed.is_ok() {
                 self.calls
                     .observe(pending.id, pending.stage, pending.seq, pending.run);
             } else if let Some(recent) = &mut self.recent {
@@ -281,7 +306,7 @@ impl Server {
             self.settled.push(Settled {
                 connection,
                 number,
-                reason: reason.clone(),
+                verdict: verdict.clone(),
             });
         }
         self.note_commit(committed);
@@ -314,7 +339,7 @@ impl Server {
                 .iter_mut()
                 .find(|one| one.id() == settled.connection);
             if let Some(source) = source {
-                source.settled(settled.number, settled.reason.as_deref());
+                source.settled(settled.number, &settled.verdict);
             }
         }
         self.connections.iter_mut().for_each(Connection::flush);
@@ -368,6 +393,7 @@ impl Server {
             .calls
             .of_runs(|run| run.is_none_or(|run| !here.contains(&run)));
         self.record_interrupted(&open)?;
+        self.record_losses_now()?;
         self.record_closed(left)?;
         self.seal()?;
         // The lock must not be given up while a thread of ours still writes.

@@ -31,6 +31,8 @@ fn signing_key() -> SigningKey {
 fn serve_options() -> ServeOptions {
     ServeOptions {
         config: "none".to_owned(),
+        space: tacho_log::SpaceOptions::default(),
+        room: Arc::new(tacho_log::room),
         digest_key: DigestKey::new([9; 32]),
         leave_after: None,
         checkpoint_interval: Duration::from_secs(60),

@@ -4,13 +4,14 @@
 //! A change of it is recorded (`config_changed`): nobody turns recording down in silence.
 
 mod rules;
+mod space;
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use tacho_log::DataDir;
+use tacho_log::{DataDir, SpaceOptions};
 use tacho_proxy::Rule;
 use toml::Spanned;
 
@@ -30,6 +31,15 @@ pub(crate) struct Config {
     pub(crate) key: Key,
     /// What is recorded of which call; what they mean is [`Loaded::rules`].
     rule: Vec<Spanned<rules::Entry>>,
+    /// When little room is left; what it means is [`Config::space`].
+    space: space::Section,
+}
+
+impl Config {
+    /// When little room is left on the log's disk, and what then.
+    pub(crate) fn space(&self) -> SpaceOptions {
+        self.space.options()
+    }
 }
 
 /// `[key]`: the private key outside the data directory. At most one of them.

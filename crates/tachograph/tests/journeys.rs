@@ -25,6 +25,8 @@ mod proofs;
 mod rules;
 #[path = "journeys/servers.rs"]
 mod servers;
+#[path = "journeys/space.rs"]
+mod space;
 #[path = "journeys/together.rs"]
 mod together;
 #[path = "journeys/words.rs"]

@@ -264,7 +264,11 @@ fn settle(shared: &Shared, bytes: &[u8], acknowledged: &mut bool) -> Result<usiz
                         *acknowledged = true;
                         acknowledge(shared, number);
                     }
-                    Frame::Nack { number, reason } => refuse(shared, number, reason),
+                    Frame::Nack { number, reason } => {
+                        let why = RecordError::Refused(reason.to_owned());
+                        take_back(shared, number, why);
+                    }
+                    Frame::Lost { number } => take_back(shared, number, RecordError::Counted),
                     Frame::Error { reason } => return Err(reason.to_owned()),
                     Frame::Hello { .. }
                     | Frame::Welcome { .. }
@@ -296,7 +300,8 @@ fn acknowledge(shared: &Shared, number: u64) {
     shared.link_changed.notify_all();
 }
 
-fn refuse(shared: &Shared, number: u64, reason: &str) {
+/// One submission is not in the log. Refused ones are ours to count; else the recorder does.
+fn take_back(shared: &Shared, number: u64, why: RecordError) {
     let mut link = lock(&shared.link);
     let at = link
         .in_flight
@@ -309,10 +314,10 @@ fn refuse(shared: &Shared, number: u64, reason: &str) {
         .in_flight_bytes
         .saturating_sub(flying.record.body().len());
     drop(link);
-    lock(&shared.lost).add(flying.timestamp);
-    flying
-        .ticket
-        .settle(Err(RecordError::Refused(reason.to_owned())));
+    if why != RecordError::Counted {
+        lock(&shared.lost).add(flying.timestamp);
+    }
+    flying.ticket.settle(Err(why));
 }
 
 /// Takes the link down; `false` when the session is over.

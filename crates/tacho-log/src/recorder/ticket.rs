@@ -26,6 +26,9 @@ pub enum RecordError {
     /// The writer is there and refused the record; it is not in the log.
     #[error("the recorder refused the record: {0}")]
     Refused(String),
+    /// The recorder counted it instead, as the operator chose for a disk with little room.
+    #[error("the recorder counts what it has no room for")]
+    Counted,
     /// No writer could be reached or started.
     #[error("no recorder: {0}")]
     Unavailable(String),

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use rustix::event::PollFlags;
 use tacho_event::{DigestKey, EventId, RunId, Stage};
 
+use super::Verdict;
 use crate::limits::{READ_BYTES, UNREAD_BYTES};
 use crate::protocol::{Frame, VERSION};
 
@@ -174,10 +175,12 @@ impl Connection {
         self.flush();
     }
 
-    /// One submission is durable, or was refused for `reason`.
-    pub(super) fn settled(&mut self, number: u64, reason: Option<&str>) {
-        if let Some(reason) = reason {
-            Frame::Nack { number, reason }.encode(&mut self.output);
+    /// One submission is durable, or was refused, or counted.
+    pub(super) fn settled(&mut self, number: u64, verdict: &Verdict) {
+        match verdict {
+            Verdict::Durable => {}
+            Verdict::Refused(reason) => Frame::Nack { number, reason }.encode(&mut self.output),
+            Verdict::Counted => Frame::Lost { number }.encode(&mut self.output),
         }
         self.to_acknowledge = self.to_acknowledge.max(Some(number));
     }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use tacho_event::Timestamp;
 
 use super::connection::Request;
-use super::{Pending, Server, Settled, body};
+use super::space::Fate;
+use super::{Pending, Server, Settled, Verdict, body};
 use crate::limits::{GATHER, READ_CHUNK_BYTES};
 use crate::log::AppendError;
 
@@ -96,8 +97,17 @@ impl Server {
             .recent
             .as_ref()
             .is_some_and(|recent| recent.contains(pending.id));
-        let refusal = if known {
-            None
+        let fate = if known {
+            Fate::Taken
+        } else {
+            self.fate(&pending, body)
+        };
+        let verdict = if fate == Fate::Counted {
+            Verdict::Counted
+        } else if fate == Fate::Refused {
+            Verdict::Refused(self.space.to_string())
+        } else if known {
+            Verdict::Durable
         } else {
             let checked = body::check_body(pending.id, body).map_err(str::to_owned);
             let appended = checked.and_then(|()| {
@@ -109,17 +119,19 @@ impl Server {
                     if let Some(recent) = &mut self.recent {
                         recent.add(pending.id);
                     }
+                    self.space
+                        .took(u64::try_from(body.len()).unwrap_or(u64::MAX));
                     pending.seq = seq;
                     self.batch.push(pending);
                     return;
                 }
-                Err(reason) => Some(reason),
+                Err(reason) => Verdict::Refused(reason),
             }
         };
         self.settled.push(Settled {
             connection,
             number,
-            reason: refusal,
+            verdict,
         });
     }
 

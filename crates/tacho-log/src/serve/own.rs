@@ -75,6 +75,7 @@ impl Server {
     /// Writes down that somebody touched the log.
     pub(super) fn record_tampering(&mut self, error: &CommitError) -> Result<(), ServeError> {
         let reason = Detail::Text(Unredacted::new(error.to_string()));
+        self.tampered = self.tampered.saturating_add(1);
         let details = vec![("reason", reason)];
         self.record_own_as(EventType::TamperSuspected, Severity::Critical, details)
             .map(drop)
@@ -213,6 +214,9 @@ impl Server {
             "sealed": self.log.sealed(),
             "sources": sources,
             "open_calls": self.calls.len(),
+            "free_bytes": self.space.free(),
+            "space": self.space.word(),
+            "tamper_suspected": self.tampered,
             "uptime_seconds": self.started.elapsed().as_secs(),
         })
         .to_string()

@@ -121,6 +121,8 @@ impl Server {
             self.leave_at(),
             self.orphans_until,
             recent,
+            self.space.look_at(),
+            self.losses.due(),
         ]
         .into_iter()
         .flatten()

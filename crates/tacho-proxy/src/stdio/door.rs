@@ -283,7 +283,14 @@ impl<R: Recording> Door<R> {
         let mut permit = Ok(Permit::Waiver(Waiver::NothingToRecord));
         for ticket in covered.tickets.drain(..) {
             // All are waited for, so that all are accounted for; the first failure counts.
-            let settled = R::wait(ticket, deadline);
+            let settled = match R::wait(ticket, deadline) {
+                // The operator chose so, whatever the mode: no room is no reason to stop.
+                Err(RecordError::Counted) => {
+                    self.unrecorded.fetch_add(1, Ordering::Relaxed);
+                    Ok(Permit::Waiver(Waiver::Unrecorded))
+                }
+                settled => settled,
+            };
             permit = permit.and(settled);
         }
         let permit = match (permit, covered.mode) {

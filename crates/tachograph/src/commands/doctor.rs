@@ -8,13 +8,11 @@ use serde_json::json;
 use tacho_log::{Connect as _, ConnectError, DataDir, ask_status};
 
 use crate::args::Json;
+use crate::config::{self, Loaded};
 use crate::connect::OnDemand;
 use crate::error::{CliError, Exit, Result};
 use crate::place;
 use crate::terminal::{Colour, Output, escape};
-
-/// Less free space than this is worth a warning: a busy day of records.
-const SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// A recorder starts within milliseconds; one that needs longer than this is in trouble.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -42,7 +40,9 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
                 ok: true,
                 says,
             });
-            checks.push(space(&path));
+            let config = config::load(&dir);
+            checks.push(space(&path, config.as_ref().ok()));
+            checks.push(configuration(config.as_ref()));
             checks.push(recorder(dir)?);
         }
     }
@@ -84,15 +84,35 @@ fn print(out: &mut Output, checks: &[Check]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn space(path: &Path) -> Check {
+fn configuration(config: Result<&Loaded, &CliError>) -> Check {
+    let (ok, says) = match config {
+        Ok(Loaded { digest: None, .. }) => (true, "none; everything has its default".to_owned()),
+        Ok(Loaded { rules, .. }) => (true, format!("{} rules", rules.len())),
+        Err(error) => (false, error.to_string()),
+    };
+    Check {
+        name: "configuration",
+        ok,
+        says,
+    }
+}
+
+/// By the thresholds of the recorder.
+fn space(path: &Path, config: Option<&Loaded>) -> Check {
     let name = "disk space";
-    match rustix::fs::statvfs(path) {
-        Ok(stat) => {
-            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-            let says = format!("{} MiB free", free / 1024 / 1024);
+    let options = config.map_or_else(Default::default, |loaded| loaded.config.space());
+    match tacho_log::room(path) {
+        Ok(room) => {
+            let warn = options.warn.bytes(room.total);
+            let mib = |bytes: u64| bytes / 1024 / 1024;
+            let says = format!(
+                "{} MiB free; less than {} is little",
+                mib(room.free),
+                mib(warn)
+            );
             Check {
                 name,
-                ok: free >= SPACE_BYTES,
+                ok: room.free >= warn,
                 says,
             }
         }
@@ -117,12 +137,16 @@ fn recorder(dir: DataDir) -> Result<Check> {
                 return Ok(match ask_status(stream) {
                     Ok(status) => {
                         let records = status.get("records").and_then(serde_json::Value::as_u64);
-                        let says = format!("answers; {} records", records.unwrap_or(0));
-                        Check {
-                            name,
-                            ok: true,
-                            says,
+                        let tampered = status.get("tamper_suspected");
+                        let tampered = tampered.and_then(serde_json::Value::as_u64);
+                        let ok = tampered.unwrap_or(0) == 0;
+                        let mut says = format!("answers; {} records", records.unwrap_or(0));
+                        if !ok {
+                            says.push_str(
+                                "; somebody touched the log's files: see tamper_suspected",
+                            );
                         }
+                        Check { name, ok, says }
                     }
                     Err(error) => Check {
                         name,

@@ -88,6 +88,8 @@ pub(crate) fn options(digest_key: tacho_event::DigestKey, config: &Loaded) -> Re
         entropy: u64::from_le_bytes(keys::entropy()?),
         version: env!("CARGO_PKG_VERSION"),
         config: config.digest_or_none(),
+        space: config.config.space(),
+        room: Arc::new(tacho_log::room),
     })
 }
 

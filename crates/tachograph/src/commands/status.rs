@@ -26,6 +26,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
         "recorder": recorder,
         "sealed_records": sealed,
         "segment_bytes": bytes,
+        "free_bytes": tacho_log::room(&path).ok().map(|room| room.free),
     });
     super::printed(if out.is_human() {
         print(&mut out, &status)
@@ -90,7 +91,23 @@ fn print(out: &mut Output, status: &Value) -> std::io::Result<()> {
         out.line(&format!(
             "sources         {sources} connected, {open} calls without an outcome"
         ))?;
+        let tampered = recorder["tamper_suspected"].as_u64().unwrap_or(0);
+        if tampered > 0 {
+            let what =
+                format!("somebody touched the log's files, {tampered} times; see: tacho tail");
+            out.line(&format!(
+                "tampering       {}",
+                out.paint(Colour::Red, &what)
+            ))?;
+        }
     }
+    let space = match recorder["space"].as_str() {
+        Some("low") => ", which is too little (see [space] in docs/configuration.md)",
+        Some("warn") => ", which is little",
+        _ => "",
+    };
+    let free = number(&status["free_bytes"]);
+    out.line(&format!("free            {free} bytes{space}"))?;
     out.line(&format!(
         "segments        {} bytes",
         number(&status["segment_bytes"])

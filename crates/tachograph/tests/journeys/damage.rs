@@ -207,3 +207,72 @@ fn unusable_keys_are_named() {
         session.close();
     }
 }
+
+/// Whoever touches the live file is noticed before the next record is acknowledged.
+#[test]
+fn a_touched_live_file_is_noticed() {
+    type Touch = fn(&std::path::Path);
+    let touches: [(&str, Touch, &str); 4] = [
+        (
+            "deleted",
+            |path| std::fs::remove_file(path).unwrap(),
+            "gone",
+        ),
+        (
+            "replaced by a copy",
+            |path| {
+                let bytes = std::fs::read(path).unwrap();
+                std::fs::remove_file(path).unwrap();
+                std::fs::write(path, bytes).unwrap();
+            },
+            "another file",
+        ),
+        (
+            "cut",
+            |path| {
+                let file = OpenOptions::new().write(true).open(path).unwrap();
+                file.set_len(100).unwrap();
+            },
+            "100 bytes long",
+        ),
+        (
+            "appended to",
+            |path| {
+                let mut file = OpenOptions::new().append(true).open(path).unwrap();
+                file.write_all(b"{}\n").unwrap();
+            },
+            "bytes long instead of",
+        ),
+    ];
+    for (name, touch, says) in touches {
+        let env = Env::new();
+        let mut session = env.session(&[], ECHO);
+        session.call("before");
+        touch(&env.segment());
+        let refused = session.call("noticing");
+        let why = refused["error"]["message"].as_str().unwrap_or_default();
+        assert!(why.contains(says), "{name}: {refused}");
+        assert_eq!(refused["error"]["data"]["forwarded"], false, "{name}");
+        assert!(session.call("after")["result"].is_object(), "{name}");
+
+        let status = env.done(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(
+            status["recorder"]["tamper_suspected"], 1,
+            "{name}: {status}"
+        );
+        let doctor = env.done(&["doctor"]);
+        assert_eq!(doctor.status.code(), Some(1), "{name}: {doctor:?}");
+        assert!(
+            doctor.text().contains("FAIL  recorder"),
+            "{name}: {doctor:?}"
+        );
+        session.close();
+        // The record of it stands in the segment that was begun after.
+        let newest = std::fs::read_to_string(env.segment()).unwrap();
+        assert!(
+            newest.contains("tamper_suspected") && newest.contains(says),
+            "{name}: {newest}"
+        );
+    }
+}
