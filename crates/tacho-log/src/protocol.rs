@@ -183,12 +183,9 @@ impl<'a> Frame<'a> {
                 out.extend_from_slice(&intent);
                 out.extend_from_slice(body);
             }
-            Self::Ack { number } => {
-                out.push(ACK);
-                out.extend_from_slice(&number.to_le_bytes());
-            }
-            Self::Lost { number } => {
-                out.push(LOST);
+            Self::Ack { number } | Self::Lost { number } => {
+                let is_ack = matches!(self, Self::Ack { .. });
+                out.push(if is_ack { ACK } else { LOST });
                 out.extend_from_slice(&number.to_le_bytes());
             }
             Self::Nack { number, reason } => {
@@ -306,6 +303,7 @@ mod tests {
                 body: b"",
             },
             Frame::Ack { number: 4 },
+            Frame::Lost { number: 6 },
             Frame::Nack {
                 number: 5,
                 reason: "no space",
