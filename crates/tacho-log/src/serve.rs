@@ -104,8 +104,6 @@ pub struct Server {
     ids: IdSource,
     /// Submissions appended to the log and not yet committed.
     batch: Vec<Pending>,
-    /// How many the last batch had.
-    together: usize,
     settled: Vec<Settled>,
     /// How much room there is, and what was not recorded for want of it.
     space: space::Watch,
@@ -193,7 +191,6 @@ impl Server {
             calls,
             recent: None,
             batch: Vec::new(),
-            together: 0,
             settled: Vec::new(),
             trouble: None,
             started: now,
@@ -285,7 +282,6 @@ impl Server {
         if self.batch.is_empty() {
             return;
         }
-        self.together = self.batch.len();
         let committed = self.log.commit();
         if let Err(error @ CommitError::Fatal { .. }) = committed {
             // Only the next opening knows whether the batch is in the log, so nobody is told anything:

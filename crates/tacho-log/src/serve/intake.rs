@@ -15,12 +15,6 @@ impl Server {
     pub(super) fn gather(&mut self) -> bool {
         let until = Instant::now() + GATHER;
         let (mut read, mut stop) = self.read();
-        if !stop && !self.batch.is_empty() && self.batch.len() < self.together {
-            // Callers who were acknowledged together are about to send again together: so they share
-            // the next sync too, instead of waiting for that of whoever was first.
-            std::thread::yield_now();
-            (read, stop) = self.read();
-        }
         while !stop && read >= READ_CHUNK_BYTES && Instant::now() < until {
             (read, stop) = self.read();
         }
