@@ -16,6 +16,9 @@ pub struct DigestKey {
     id: String,
 }
 
+/// `hmac-sha256:`, the key's identifier, a colon, and the digest.
+const LABEL_BYTES: usize = 85;
+
 /// A digest key must be 64 hexadecimal digits.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a digest key is 64 hexadecimal digits")]
@@ -78,12 +81,17 @@ impl DigestKey {
 
     /// The form of a digest in a record: `hmac-sha256:KEYID:HEX`.
     pub fn label(&self, digest: &KeyedDigest) -> String {
-        let mut label = String::with_capacity(85);
-        label.push_str("hmac-sha256:");
-        label.push_str(&self.id);
-        label.push(':');
-        push_hex(&mut label, &digest.0);
-        label
+        let mut label = Vec::with_capacity(LABEL_BYTES);
+        self.write_label(digest, &mut label);
+        String::from_utf8(label).unwrap_or_default()
+    }
+
+    /// Appends the same.
+    pub(crate) fn write_label(&self, digest: &KeyedDigest, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"hmac-sha256:");
+        out.extend_from_slice(self.id.as_bytes());
+        out.push(b':');
+        push_hex(out, &digest.0);
     }
 }
 
@@ -105,24 +113,19 @@ impl KeyedDigest {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
+    let mut out = Vec::with_capacity(bytes.len() * 2);
     push_hex(&mut out, bytes);
-    out
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Once or twice for each record, so without the formatting machinery.
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    let digit = |value: u8| {
-        char::from(if value < 10 {
-            b'0' + value
-        } else {
-            b'a' + value - 10
-        })
-    };
-    for byte in bytes {
-        out.push(digit(byte >> 4));
-        out.push(digit(byte & 15));
-    }
+fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
+    out.extend(
+        bytes
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]),
+    );
 }
 
 #[cfg(test)]

@@ -277,10 +277,14 @@ impl Redactor {
         if !digests.is_empty() {
             digests.push(b',');
         }
-        let label = self.key.label(&self.key.digest(member, raw));
-        for part in ["\"", member, "\":\"", &label, "\",\"", member, "_bytes\":"] {
-            digests.extend_from_slice(part.as_bytes());
-        }
+        digests.push(b'"');
+        digests.extend_from_slice(member.as_bytes());
+        digests.extend_from_slice(b"\":\"");
+        let digest = self.key.digest(member, raw);
+        self.key.write_label(&digest, digests);
+        digests.extend_from_slice(b"\",\"");
+        digests.extend_from_slice(member.as_bytes());
+        digests.extend_from_slice(b"_bytes\":");
         write_integer(digests, raw.len());
         keep.then(|| self.kept(raw, KEPT_JSON_BYTES, report))
     }
@@ -351,14 +355,21 @@ impl Redactor {
 
     /// Raw JSON expected to be small, like a request id; too large becomes its digest.
     fn small_json(&mut self, raw: &RawJson, out: &mut Vec<u8>, report: &mut Report) {
-        match self.kept(raw.expose(), KEPT_JSON_BYTES / 4, report) {
-            Kept::Json(json) => out.extend_from_slice(&json),
-            Kept::Cut { .. } => self.digest(raw, out),
+        let start = out.len();
+        if !self
+            .engine
+            .json(raw.expose(), out, KEPT_JSON_BYTES / 4, report)
+        {
+            out.truncate(start);
+            self.digest(raw, out);
         }
     }
 
     /// A short identifier from outside: redacted, then cut to [`NAME_BYTES`].
     fn name(&mut self, name: &Unredacted<String>, out: &mut Vec<u8>, report: &mut Report) {
+        if name.expose().len() <= NAME_BYTES && self.engine.leaves(name.expose()) {
+            return write_string(out, name.expose());
+        }
         let mut kept = std::mem::take(&mut self.scratch);
         kept.clear();
         self.engine.text(name.expose(), &mut kept, report);

@@ -51,20 +51,19 @@ impl Timestamp {
         let seconds = self.0 / NANOS_PER_SECOND;
         let (year, month, day) = civil(seconds / SECONDS_PER_DAY);
         let second_of_day = seconds % SECONDS_PER_DAY;
-        digits(out, year, 4);
-        out.push(b'-');
-        digits(out, month, 2);
-        out.push(b'-');
-        digits(out, day, 2);
-        out.push(b'T');
-        digits(out, second_of_day / 3600, 2);
-        out.push(b':');
-        digits(out, second_of_day / 60 % 60, 2);
-        out.push(b':');
-        digits(out, second_of_day % 60, 2);
-        out.push(b'.');
-        digits(out, self.0 % NANOS_PER_SECOND, 9);
-        out.push(b'Z');
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        for (end, value) in [
+            (4, year),
+            (7, month),
+            (10, day),
+            (13, second_of_day / 3600),
+            (16, second_of_day / 60 % 60),
+            (19, second_of_day % 60),
+            (29, self.0 % NANOS_PER_SECOND),
+        ] {
+            digits(text.get_mut(..end).unwrap_or_default(), value);
+        }
+        out.extend_from_slice(&text);
     }
 
     /// Reads back exactly the form that [`Timestamp::write`] makes.
@@ -86,10 +85,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-fn digits(out: &mut Vec<u8>, value: u64, width: u32) {
-    for place in (0..width).rev() {
-        let digit = value / 10_u64.pow(place) % 10;
-        out.push(b'0' + u8::try_from(digit).unwrap_or(0));
+/// Writes a number over the zeros at the end of `text`.
+fn digits(text: &mut [u8], mut value: u64) {
+    for slot in text.iter_mut().rev() {
+        if value == 0 {
+            break;
+        }
+        *slot = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{EventId, Stage};
 pub struct Record {
     id: EventId,
     stage: Stage,
-    body: Box<[u8]>,
+    body: Vec<u8>,
 }
 
 impl Record {
@@ -23,7 +23,7 @@ impl Record {
     }
 
     /// The JSON object.
-    pub const fn body(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         &self.body
     }
 }
@@ -47,12 +47,19 @@ impl RedactedEvent {
         Record {
             id: self.id,
             stage: self.stage,
-            body: body.into_boxed_slice(),
+            body,
         }
     }
 
     fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.head.len() + self.digests.len() + 256);
+        let kept = [&self.args, &self.result, &self.details];
+        let kept = kept.map(|kept| match kept {
+            Some(Kept::Json(json)) => json.len() + 16,
+            Some(Kept::Cut { .. }) | None => 0,
+        });
+        let report = if self.report.removed() > 0 { 256 } else { 0 };
+        let known = self.head.len() + self.digests.len() + kept.iter().sum::<usize>();
+        let mut out = Vec::with_capacity(known + 16 + report);
         let mut cut = Vec::new();
         out.push(b'{');
         out.extend_from_slice(&self.head);

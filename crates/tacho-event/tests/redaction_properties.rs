@@ -319,6 +319,13 @@ proptest! {
             let plain = PLAIN.with(|plain| plain.text(&input, Search::Set));
             prop_assert_eq!(&plain, &out, "{}", input);
         }
+        // Parts of every length, where the quick looks at strings of JSON differ.
+        let words: Vec<&str> = input.split_inclusive(' ').collect();
+        for count in 1..=words.len().min(4) {
+            let part = serde_json::to_string(&words.get(..count).unwrap().concat()).unwrap();
+            let document = format!("{{\"note\":{part},\"n\":[{part},1,{part}]}}");
+            prop_assert_eq!(json(&mut engine, &document), json(&mut thorough(), &document));
+        }
     }
 
     #[test]

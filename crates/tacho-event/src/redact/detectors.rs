@@ -7,6 +7,7 @@
 pub use super::assignment::Hit;
 use super::assignment::{SCHEME_PATTERN, USER_INFO_PATTERN, assigned, flagged, schemed, user_info};
 use super::rules::{Kind, MANY, may_begin, tokens};
+use super::scan::class;
 use super::{email, encoded, entropy, keys, numbers, pem};
 
 /// A run's place, and the text that it stands for.
@@ -172,17 +173,11 @@ pub(super) fn base64(text: &str, start: usize, end: usize) -> Vec<(usize, usize,
         return vec![(start, end, decoded)];
     }
     let mut found = Vec::new();
-    if memchr::memchr(b'/', run).is_none() {
-        return found;
-    }
-    let mut from = 0;
-    for piece in run.split(|byte| *byte == b'/') {
-        if piece.len() >= encoded::RUN_BYTES && piece.len() < run.len() {
-            let decoded = encoded::decode(piece);
-            found.extend(decoded.map(|text| (start + from, start + from + piece.len(), text)));
-        }
-        from += piece.len() + 1;
-    }
+    class::runs(run, class::PIECE, encoded::RUN_BYTES, |from, to, _| {
+        let piece = run.get(from..to).filter(|piece| piece.len() < run.len());
+        let decoded = piece.and_then(encoded::decode);
+        found.extend(decoded.map(|text| (start + from, start + to, text)));
+    });
     found
 }
 

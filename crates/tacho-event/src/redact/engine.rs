@@ -5,7 +5,7 @@ use super::names::{Name, Names};
 use super::report::Finding;
 use super::rules::Kind;
 use super::scan::{Scanner, sign};
-use super::walk::{Stop, Walk};
+use super::walk::{Step, Stop, Walk};
 use crate::DigestKey;
 use crate::limits::KEPT_STRING_BYTES;
 
@@ -54,6 +54,8 @@ pub struct Engine {
     names: Names,
     /// Takes no short cut.
     thorough: bool,
+    /// Room for the path of a walk, kept from one to the next.
+    pub(super) steps: Vec<Step>,
 }
 
 impl Engine {
@@ -75,6 +77,7 @@ impl Engine {
             scanner: Scanner::new(thorough),
             names: Names::new(),
             thorough,
+            steps: Vec::new(),
         }
     }
 
@@ -104,6 +107,11 @@ impl Engine {
             Some(cleaned) => out.push_str(&cleaned),
             None => out.push_str(text),
         }
+    }
+
+    /// Whether a text certainly stays as it is: a quick look, which may say no although it does.
+    pub(super) fn leaves(&self, text: &str) -> bool {
+        self.stays(text.len(), self.scanner.signs(text.as_bytes()))
     }
 
     /// What would stand in the place of `value` for each kind, with its keyed suffix: how a known
@@ -160,13 +168,19 @@ impl Engine {
         placeholder_length(text) == Some(text.len())
     }
 
+    /// Whether a text of `length` bytes certainly stays as it is, by its signs alone; most do.
+    #[inline]
+    pub(super) const fn stays(&self, length: usize, seen: u16) -> bool {
+        !sign::may_hold(length, seen) && length <= self.options.kept_string_bytes
+    }
+
     /// The redacted form of `text`, or `None` where it can stay as it is. `text` may be the first
     /// [`Self::window`] bytes of one that is `length` bytes long.
     pub(super) fn clean(
         &mut self,
         text: &str,
         length: usize,
-        seen: u8,
+        seen: u16,
         nested: u8,
         report: &mut Report,
         place: &dyn Fn() -> String,
@@ -241,7 +255,7 @@ impl Engine {
         &self,
         text: &str,
         whole: bool,
-        seen: u8,
+        seen: u16,
         report: &mut Report,
         place: &dyn Fn() -> String,
     ) -> Option<String> {

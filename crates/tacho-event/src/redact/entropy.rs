@@ -104,7 +104,8 @@ fn near(text: &str, start: usize) -> &str {
 
 /// A cheap first look: whether [`beside`] can find anything.
 pub(super) fn may_be_beside(text: &str, start: usize) -> bool {
-    holds_stem(near(text, start))
+    let near = near(text, start);
+    near.len() > 1 && holds_stem(near)
 }
 
 /// Whether a word that stands before `start`, on the same line, makes a random-looking value there a

@@ -1,13 +1,14 @@
 //! What the name of a member says, remembered: the same names come event after event.
 
 use super::keys::{KeyClass, classify};
-use super::scan::class;
+use super::scan::{class, swar};
 
 /// Names remembered.
 const SLOTS: usize = 256;
 
-/// Longer names are looked at each time, in bytes.
-const REMEMBERED_BYTES: usize = 32;
+/// Longer names are looked at each time, in bytes: what four words hold with the quote.
+const REMEMBERED_BYTES: usize = 31;
+const WORDS: usize = 4;
 
 /// What a member means for its neighbours: `{"name":"password","value":"…"}`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(super) struct Name {
     pub(super) schema: bool,
     /// `text`: the text of a message.
     pub(super) text: bool,
+    /// `properties`: its members are names of a JSON Schema.
+    pub(super) properties: bool,
 }
 
 impl Name {
@@ -43,6 +46,7 @@ impl Name {
             role,
             schema: SCHEMA.contains(&key),
             text: key == "text",
+            properties: key == "properties",
         }
     }
 }
@@ -110,68 +114,92 @@ pub(super) const SCHEMA: &[&str] = &[
     "definitions",
 ];
 
-struct Slot {
-    bytes: [u8; REMEMBERED_BYTES],
+/// A name in words of eight bytes, the first byte lowest, zeros after the last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    words: [u64; WORDS],
     length: usize,
-    name: Name,
 }
 
-/// The names seen last that can be written as they stand.
+impl Key {
+    /// The name that `rest` begins with, up to the quote after it.
+    #[inline]
+    fn before_quote(rest: &[u8]) -> Option<Self> {
+        let mut words = [0; WORDS];
+        for (at, slot) in words.iter_mut().enumerate() {
+            let word = word(rest, at * 8);
+            if let Some(bytes) = swar::quote_in(word) {
+                *slot = word & !(u64::MAX << (8 * bytes));
+                let length = at * 8 + bytes;
+                return Some(Self { words, length });
+            }
+            *slot = word;
+        }
+        None
+    }
+
+    fn place(&self) -> usize {
+        let mix = |hash: u64, word: &u64| (hash.rotate_left(23) ^ word).wrapping_mul(GOLDEN);
+        let hash = self.words.iter().fold(0, mix);
+        // The upper bits are the best ones.
+        usize::try_from(hash >> 32).unwrap_or(0) % SLOTS
+    }
+}
+
+/// The golden ratio spreads near numbers.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The eight bytes at `at`, with zeros where there are none.
+#[inline]
+fn word(text: &[u8], at: usize) -> u64 {
+    let rest = text.get(at..).unwrap_or_default();
+    if let Some(word) = rest.first_chunk() {
+        return u64::from_le_bytes(*word);
+    }
+    let byte = |word, byte: &u8| word << 8 | u64::from(*byte);
+    rest.iter().rev().fold(0, byte)
+}
+
+/// The names seen last that can be written as they stand. Two may share a place.
 pub(super) struct Names {
-    slots: Vec<Option<Slot>>,
+    slots: Vec<[Option<(Key, Name)>; 2]>,
 }
 
 impl Names {
     pub(super) fn new() -> Self {
         let mut slots = Vec::new();
-        slots.resize_with(SLOTS, || None);
+        slots.resize_with(SLOTS, || [None; 2]);
         Self { slots }
     }
 
     /// What is remembered of the name that `rest` begins with, a closing quote after it, and its length.
+    #[inline]
     pub(super) fn known(&self, rest: &[u8]) -> Option<(Name, usize)> {
-        let mut hash = 0;
-        let mut length = 0;
-        for byte in rest.iter().take(REMEMBERED_BYTES + 1) {
-            if class::of(*byte) & class::ESCAPE != 0 {
-                break;
-            }
-            hash = step(hash, *byte);
-            length += 1;
-        }
-        if rest.get(length) != Some(&b'"') {
-            return None;
-        }
-        let slot = self.slots.get(place(hash)).and_then(Option::as_ref)?;
-        let same = slot.length == length && slot.bytes.get(..length) == rest.get(..length);
-        same.then_some((slot.name, length))
+        let key = Key::before_quote(rest)?;
+        let names = self.slots.get(key.place())?.iter().flatten();
+        names
+            .filter(|(known, _)| *known == key)
+            .map(|(_, name)| (*name, key.length))
+            .next()
     }
 
-    /// Remembers a name that was found to hold nothing that must go.
+    /// Remembers a name that was found to hold nothing that must go. Only names without a byte that
+    /// JSON escapes are: another name cannot look like one of them.
     pub(super) fn remember(&mut self, key: &[u8], name: Name) {
-        let mut bytes = [0; REMEMBERED_BYTES];
         let plain = |byte: &u8| class::of(*byte) & class::NAME != 0;
-        let Some(copy) = bytes.get_mut(..key.len()).filter(|_| key.iter().all(plain)) else {
+        if key.len() > REMEMBERED_BYTES || !key.iter().all(plain) {
             return;
+        }
+        let mut words = [0; WORDS];
+        for (at, slot) in words.iter_mut().enumerate() {
+            *slot = word(key, at * 8);
+        }
+        let key = Key {
+            words,
+            length: key.len(),
         };
-        copy.copy_from_slice(key);
-        let hash = key.iter().fold(0, |hash, byte| step(hash, *byte));
-        if let Some(slot) = self.slots.get_mut(place(hash)) {
-            let length = key.len();
-            *slot = Some(Slot {
-                bytes,
-                length,
-                name,
-            });
+        if let Some(slot) = self.slots.get_mut(key.place()) {
+            *slot = [Some((key, name)), slot.first().copied().flatten()];
         }
     }
-}
-
-const fn step(hash: u64, byte: u8) -> u64 {
-    hash.rotate_left(5) ^ byte as u64
-}
-
-fn place(hash: u64) -> usize {
-    // The golden ratio spreads near hashes; the upper bits are the best ones.
-    usize::try_from(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0) % SLOTS
 }

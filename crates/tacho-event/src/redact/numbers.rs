@@ -86,10 +86,11 @@ pub fn card(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     let run = text.get(start..end)?;
     let mut at = 0;
     while let Some(group) = run.get(at..).filter(|rest| rest.len() >= CARD_DIGITS) {
-        if let Some(length) =
-            card_at(group).filter(|length| free(text, start + at, start + at + length))
+        let from = start + at;
+        if free_before(text, from)
+            && let Some(length) = card_at(group).filter(|length| free_after(text, from + length))
         {
-            return Some((start + at, start + at + length));
+            return Some((from, from + length));
         }
         at += group.iter().position(|byte| !byte.is_ascii_digit())? + 1;
     }
@@ -131,26 +132,32 @@ fn card_at(run: &[u8]) -> Option<usize> {
     best
 }
 
-/// Not part of a longer word, a decimal fraction, a UUID or an international telephone number.
-fn free(text: &[u8], start: usize, end: usize) -> bool {
+const fn in_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Not the end of a longer word, a decimal fraction, a UUID or an international telephone number.
+fn free_before(text: &[u8], start: usize) -> bool {
     let byte = |at: Option<usize>| at.and_then(|at| text.get(at)).copied().unwrap_or(b' ');
     let before = byte(start.checked_sub(1));
     let further = byte(start.checked_sub(2));
-    let after = byte(Some(end));
-    let beyond = byte(Some(end + 1));
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let escape = matches!(before, b'n' | b'r' | b't') && further == b'\\';
-    let left = match before {
+    match before {
         b'+' => false,
         b'-' | b'.' => !further.is_ascii_alphanumeric(),
-        _ => !word(before) || escape,
-    };
-    let right = match after {
+        b'n' | b'r' | b't' => further == b'\\',
+        _ => !in_word(before),
+    }
+}
+
+/// The same for what follows.
+fn free_after(text: &[u8], end: usize) -> bool {
+    let byte = |at: usize| text.get(at).copied().unwrap_or(b' ');
+    let (after, beyond) = (byte(end), byte(end + 1));
+    match after {
         b'-' => !beyond.is_ascii_alphanumeric(),
         b'.' => !beyond.is_ascii_digit(),
-        _ => !word(after),
-    };
-    left && right
+        _ => !in_word(after),
+    }
 }
 
 /// Length of an IBAN by country (ISO 13616-1, SWIFT registry).

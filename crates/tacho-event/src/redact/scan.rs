@@ -1,9 +1,15 @@
 //! The fast way to the candidates: cheap signs first, matchers only where a sign stands.
+//!
+//! What is fast here only filters: it may let pass what turns out to be nothing and must never miss
+//! what a detector would find. Whether something goes is decided by the detectors (`email.rs`,
+//! `numbers.rs`, `assignment.rs`, `rules.rs`, `entropy.rs`, `encoded.rs`, `pem.rs`), which the plain
+//! way (`detectors.rs`) shares.
 
 pub(super) mod class;
 pub(super) mod sign;
+pub(super) mod swar;
 
-use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 
 use super::assignment::{Hit, assigned, flagged, schemed, user_info};
 use super::detectors::{base64, random, resolve};
@@ -11,69 +17,86 @@ use super::numbers::{CARD_DIGITS, IBAN_BYTES, card, iban};
 use super::rules::{Kind, Part, TOKEN_BYTES, TokenRule, may_begin, tokens};
 use super::{email, encoded, pem};
 use class::runs;
-use sign::{double_dash, scheme_word, signs};
 
 /// Finds what must go in texts.
 pub(super) struct Scanner {
-    literals: Option<AhoCorasick>,
-    by_first: Vec<Vec<&'static TokenRule>>,
+    schemes: [Finder<'static>; 4],
+    key: Finder<'static>,
     /// One bit for each pair of bytes that a token can begin with.
     pairs: Box<[u64; 1024]>,
+    /// The rules by their first byte.
+    by_first: Vec<Vec<&'static TokenRule>>,
     /// Takes no short cut: what the short cuts are compared with.
     thorough: bool,
 }
 
-/// Words before a credential, and the first line of a private key.
-const LITERALS: [&str; 5] = ["earer ", "EARER ", "asic ", "ASIC ", pem::BEGIN];
+/// Words before a credential, without their first letter.
+const SCHEMES: [&str; 4] = ["earer ", "EARER ", "asic ", "ASIC "];
 
-/// Marks the pairs of bytes that a token of the rule can begin with.
-fn mark(pairs: &mut [u64; 1024], rule: &TokenRule) {
-    let mut set = |first: u8, second: u8| {
-        if let Some(bits) = pairs.get_mut(pair(first, second) / 64) {
-            *bits |= 1 << (pair(first, second) % 64);
-        }
-    };
+/// The pairs of bytes that a token of the rule can begin with.
+fn pairs(rule: &TokenRule) -> Vec<(u8, u8)> {
     match rule.parts.first() {
-        Some(Part::Text(text)) => {
-            if let [first, second, ..] = text.as_bytes() {
-                set(*first, *second);
-            }
-        }
+        Some(Part::Text(text)) => match text.as_bytes() {
+            [first, second, ..] => vec![(*first, *second)],
+            _ => Vec::new(),
+        },
         Some(Part::Run(class, least, _)) => {
-            for first in (0..=u8::MAX).filter(|byte| class.has(*byte)) {
-                (0..=u8::MAX)
-                    .filter(|byte| *least < 2 || class.has(*byte))
-                    .for_each(|second| set(first, second));
-            }
+            let firsts = (0..=u8::MAX).filter(|byte| class.has(*byte));
+            let second = |byte: &u8| *least < 2 || class.has(*byte);
+            firsts
+                .flat_map(|first| (0..=u8::MAX).filter(second).map(move |byte| (first, byte)))
+                .collect()
         }
-        None => {}
+        None => Vec::new(),
     }
 }
 
 impl Scanner {
     pub(super) fn new(thorough: bool) -> Self {
+        let mut bits = Box::new([0; 1024]);
         let mut by_first: Vec<Vec<&'static TokenRule>> = vec![Vec::new(); 256];
-        let mut pairs = Box::new([0; 1024]);
-        for (rules, first) in by_first.iter_mut().zip(0..=u8::MAX) {
-            let begins = |rule: &&TokenRule| match rule.parts.first() {
-                Some(Part::Text(text)) => text.as_bytes().first() == Some(&first),
-                Some(Part::Run(class, ..)) => class.has(first),
-                None => false,
-            };
-            rules.extend(tokens().filter(begins));
+        for rule in tokens() {
+            for (first, second) in pairs(rule) {
+                if let Some(rules) = by_first.get_mut(usize::from(first))
+                    && !rules.last().is_some_and(|last| std::ptr::eq(*last, rule))
+                {
+                    rules.push(rule);
+                }
+                if let Some(bits) = bits.get_mut(pair(first, second) / 64) {
+                    *bits |= 1 << (pair(first, second) % 64);
+                }
+            }
         }
-        tokens().for_each(|rule| mark(&mut pairs, rule));
         Self {
-            literals: AhoCorasick::new(LITERALS).ok(),
+            schemes: SCHEMES.map(Finder::new),
+            key: Finder::new(pem::BEGIN),
+            pairs: bits,
             by_first,
-            pairs,
             thorough,
         }
     }
 
-    /// The signs of all bytes together.
-    pub(super) fn signs(&self, text: &[u8]) -> u8 {
-        let seen = signs(text);
+    /// The signs of `text`.
+    pub(super) fn signs(&self, text: &[u8]) -> u16 {
+        self.signs_within(text, text.len())
+    }
+
+    /// Up to where the string that `rest` begins with can be taken as it stands: its closing quote or
+    /// the first backslash; and the signs of it.
+    #[inline]
+    pub(super) fn string(&self, rest: &[u8]) -> (usize, u16) {
+        if let Some(found) = sign::short(rest).filter(|_| !self.thorough) {
+            return found;
+        }
+        let end = memchr::memchr2(b'"', b'\\', rest);
+        let length = end.unwrap_or(rest.len());
+        (length, self.signs_within(rest, length))
+    }
+
+    /// The signs of the first `length` bytes of `text`.
+    #[inline]
+    fn signs_within(&self, text: &[u8], length: usize) -> u16 {
+        let seen = sign::plain(text, length);
         if self.thorough {
             seen | !sign::CONTROL
         } else {
@@ -82,7 +105,7 @@ impl Scanner {
     }
 
     /// What must go in `text`: in order, not overlapping. `seen` are the text's signs.
-    pub(super) fn detect(&self, text: &str, seen: u8, hits: &mut Vec<Hit>) {
+    pub(super) fn detect(&self, text: &str, seen: u16, hits: &mut Vec<Hit>) {
         self.candidates(text, seen, true, hits);
         resolve(text, hits);
     }
@@ -94,7 +117,7 @@ impl Scanner {
         !hits.is_empty()
     }
 
-    fn candidates(&self, text: &str, seen: u8, decode: bool, hits: &mut Vec<Hit>) {
+    fn candidates(&self, text: &str, seen: u16, decode: bool, hits: &mut Vec<Hit>) {
         let bytes = text.as_bytes();
         if seen & sign::AT != 0 {
             emails(bytes, hits);
@@ -102,20 +125,22 @@ impl Scanner {
         if seen & sign::ASSIGN != 0 {
             assignments(text, seen & sign::AT != 0, hits);
         }
-        let dashes = seen & sign::DASH != 0 && (self.thorough || double_dash(bytes));
-        if dashes {
+        if seen & sign::FLAG != 0 {
             flags(text, hits);
         }
-        if bytes.len() > 8 && (dashes || self.thorough || scheme_word(bytes)) {
-            self.literals(text, hits);
+        if seen & sign::FLAG != 0 {
+            self.private_keys(text, hits);
+        }
+        if seen & sign::SCHEME != 0 {
+            self.schemed(text, hits);
         }
         if bytes.len() >= TOKEN_BYTES {
-            runs(bytes, class::RUN, TOKEN_BYTES, |start, end| {
-                self.run(text, start, end, decode, hits);
+            runs(bytes, class::RUN, TOKEN_BYTES, |start, end, common| {
+                self.run(text, (start, end, common), decode, hits);
             });
         }
         if seen & sign::DIGIT != 0 && bytes.len() >= CARD_DIGITS {
-            runs(bytes, class::NUMBER, CARD_DIGITS, |start, end| {
+            runs(bytes, class::NUMBER, CARD_DIGITS, |start, end, _| {
                 numbers(bytes, start, end, hits);
             });
         }
@@ -126,23 +151,19 @@ impl Scanner {
 
     /// Looks for tokens, encoded text and random values in an unbroken run.
     #[inline(never)]
-    fn run(&self, text: &str, start: usize, end: usize, decode: bool, hits: &mut Vec<Hit>) {
+    fn run(
+        &self,
+        text: &str,
+        (start, end, common): (usize, usize, u8),
+        decode: bool,
+        hits: &mut Vec<Hit>,
+    ) {
         let bytes = text.as_bytes();
         let run = bytes.get(start..end).unwrap_or_default();
-        // Inside a word a token can only begin after a written escape such as `\n`; the backslash is in
-        // no run, so only the second place needs that closer look.
-        let second = run.get(1).copied().unwrap_or(0);
-        if class::of(second) & class::WORD != 0 {
-            self.begins(bytes, start + 1, hits);
+        if common & class::HEX == 0 || self.thorough {
+            self.words(bytes, start, run, hits);
         }
-        let mut at = 0;
-        while let Some(word) = class::word(run, at) {
-            if word != 1 {
-                self.begins(bytes, start + word, hits);
-            }
-            at = class::word_end(run, word + 1);
-        }
-        runs(run, class::BASE64, encoded::RUN_BYTES, |from, to| {
+        let mut base64_run = |from: usize, to: usize| {
             let padding = run
                 .iter()
                 .skip(to)
@@ -158,7 +179,32 @@ impl Scanner {
                     }
                 }
             }
-        });
+        };
+        if common & class::BASE64 != 0 {
+            base64_run(0, run.len());
+        } else {
+            runs(run, class::BASE64, encoded::RUN_BYTES, |from, to, _| {
+                base64_run(from, to);
+            });
+        }
+    }
+
+    /// Looks for tokens at the beginnings of the words of a run.
+    #[inline]
+    fn words(&self, bytes: &[u8], start: usize, run: &[u8], hits: &mut Vec<Hit>) {
+        // Inside a word a token can only begin after a written escape such as `\n`; the backslash is in
+        // no run, so only the second place needs that closer look.
+        let second = run.get(1).copied().unwrap_or(0);
+        if class::of(second) & class::WORD != 0 {
+            self.begins(bytes, start + 1, hits);
+        }
+        let mut at = 0;
+        while let Some(word) = class::word(run, at) {
+            if word != 1 {
+                self.begins(bytes, start + word, hits);
+            }
+            at = class::word_end(run, word + 1);
+        }
     }
 
     #[inline]
@@ -177,32 +223,28 @@ impl Scanner {
         if !may_begin(bytes, at) {
             return;
         }
-        for rule in self
-            .by_first
-            .get(usize::from(first))
-            .map_or(&[][..], Vec::as_slice)
-        {
+        let rules = self.by_first.get(usize::from(first));
+        for rule in rules.map_or(&[][..], Vec::as_slice) {
             if let Some(end) = rule.end(bytes, at) {
                 push(hits, at, end, rule.id, Kind::Token);
             }
         }
     }
 
-    fn literals(&self, text: &str, hits: &mut Vec<Hit>) {
-        let Some(literals) = &self.literals else {
-            return;
-        };
-        for found in literals.find_iter(text) {
-            if found.pattern().as_usize() == LITERALS.len() - 1 {
-                if let Some(end) = pem::end(text, found.start()) {
-                    push(hits, found.start(), end, "pem", Kind::Redacted);
-                }
-            } else if let Some(start) = found.start().checked_sub(1) {
-                hits.extend(
-                    text.is_char_boundary(start)
-                        .then(|| schemed(text, start))
-                        .flatten(),
-                );
+    fn private_keys(&self, text: &str, hits: &mut Vec<Hit>) {
+        for start in self.key.find_iter(text.as_bytes()) {
+            if let Some(end) = pem::end(text, start) {
+                push(hits, start, end, "pem", Kind::Redacted);
+            }
+        }
+    }
+
+    fn schemed(&self, text: &str, hits: &mut Vec<Hit>) {
+        for scheme in &self.schemes {
+            for second in scheme.find_iter(text.as_bytes()) {
+                let start = second.checked_sub(1);
+                let start = start.filter(|start| text.is_char_boundary(*start));
+                hits.extend(start.and_then(|start| schemed(text, start)));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Secrets split over neighbours in one array: `[{"text":"ghp_abc"},{"text":"def…"}]`.
 
 use super::assignment::Hit;
-use super::rules::Kind;
+use super::rules::{Kind, TOKEN_BYTES};
 use super::walk::{Chunk, Walk};
 use crate::Report;
 
@@ -18,6 +18,11 @@ struct Piece {
 
 /// Rewrites the texts of an array whose secrets only show when the texts are put together.
 pub(super) fn mend(walk: &mut Walk<'_, '_>, chunks: &[(usize, Chunk)]) {
+    // In a list that is no message only tokens count, and each is longer than this.
+    let bytes = chunks.iter().map(|(_, chunk)| chunk.raw.1 - chunk.raw.0);
+    if bytes.sum::<usize>() < TOKEN_BYTES && !chunks.iter().any(|(_, chunk)| chunk.prose) {
+        return;
+    }
     let (joined, pieces) = join(walk, chunks);
     let mut hits = Vec::new();
     walk.engine.hits(&joined, &mut hits);
@@ -100,7 +105,7 @@ fn crosses(hit: &Hit, pieces: &[Piece], joined: &str, chunks: &[(usize, Chunk)])
     let token = hit.kind == Kind::Token && hit.rule != "authorization" && hit.rule != "cookie";
     let typed = token || matches!(hit.rule, "email" | "card" | "pem");
     let before = joined.get(hit.start..first.joined.1).unwrap_or_default();
-    let apart = before.len() < super::rules::TOKEN_BYTES;
+    let apart = before.len() < TOKEN_BYTES;
     if prose { typed } else { token && apart }
 }
 

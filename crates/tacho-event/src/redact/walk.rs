@@ -1,4 +1,8 @@
 //! One pass over raw JSON (RFC 8259): reads, redacts and writes without building a tree.
+//!
+//! Nearly all of a document stays as it is. What stays is not copied piece by piece: the walk only
+//! remembers the stretch of the input ([`Walk::keep`]) and copies it when something else must be
+//! written or the value ends.
 
 mod read;
 
@@ -29,9 +33,9 @@ pub(super) enum Stop {
 }
 
 /// A step of the path to the current value.
-enum Step {
-    /// Where the key stands in the output, with its quotes.
-    Key(usize, usize),
+pub(super) enum Step {
+    /// Where the key stands in the output, with its quotes; whether it is `properties`.
+    Key(usize, usize, bool),
     Index(usize),
 }
 
@@ -41,7 +45,7 @@ pub(super) struct Text<'a> {
     pub(super) value: Cow<'a, str>,
     /// Bytes of all of it, without escapes.
     length: usize,
-    seen: u8,
+    seen: u16,
     /// Can be written as it stands in the input.
     verbatim: bool,
 }
@@ -75,6 +79,8 @@ pub(super) struct Walk<'a, 'e> {
     raw: &'a [u8],
     at: usize,
     pub(super) out: &'e mut Vec<u8>,
+    /// A stretch of the input, from and to, that stays as it is and is not yet in `out`.
+    kept: (usize, usize),
     limit: usize,
     pub(super) report: &'e mut Report,
     steps: Vec<Step>,
@@ -94,13 +100,14 @@ impl<'a, 'e> Walk<'a, 'e> {
         base: &'e dyn Fn() -> String,
         nested: u8,
     ) -> Self {
-        let steps = Vec::new();
+        let steps = std::mem::take(&mut engine.steps);
         Self {
             engine,
             text,
             raw: text.as_bytes(),
             at: 0,
             out,
+            kept: (0, 0),
             limit,
             report,
             steps,
@@ -111,6 +118,14 @@ impl<'a, 'e> Walk<'a, 'e> {
 
     /// One value and nothing after it.
     pub(super) fn document(&mut self) -> Result<(), Stop> {
+        let end = self.single();
+        self.flush();
+        self.steps.clear();
+        self.engine.steps = std::mem::take(&mut self.steps);
+        end
+    }
+
+    fn single(&mut self) -> Result<(), Stop> {
         self.value(KeyClass::Plain)?;
         self.blanks();
         if self.at == self.raw.len() {
@@ -120,8 +135,34 @@ impl<'a, 'e> Walk<'a, 'e> {
         }
     }
 
+    /// The input from `from` to `to` stays as it is.
+    #[inline]
+    fn keep(&mut self, from: usize, to: usize) {
+        if from != self.kept.1 {
+            self.flush();
+            self.kept.0 = from;
+        }
+        self.kept.1 = to;
+    }
+
+    /// Brings `out` up to date, before anything else is written to it or read from it.
+    fn flush(&mut self) {
+        let (from, to) = self.kept;
+        if from < to {
+            let kept = self.raw.get(from..to).unwrap_or_default();
+            self.out.extend_from_slice(kept);
+            self.kept.0 = to;
+        }
+    }
+
+    /// The length of the output so far.
+    #[inline]
+    fn written(&self) -> usize {
+        self.out.len() + (self.kept.1 - self.kept.0)
+    }
+
     fn within(&self) -> Result<(), Stop> {
-        if self.out.len() > self.limit {
+        if self.written() > self.limit {
             Err(Stop::Budget)
         } else {
             Ok(())
@@ -136,8 +177,9 @@ impl<'a, 'e> Walk<'a, 'e> {
             b'"' => Some(self.string(class)?),
             b'-' | b'0'..=b'9' => self.number().map(|()| None)?,
             _ => {
-                let word = self.word()?;
-                self.out.extend_from_slice(word);
+                let from = self.at;
+                self.word()?;
+                self.keep(from, self.at);
                 None
             }
         };
@@ -146,6 +188,7 @@ impl<'a, 'e> Walk<'a, 'e> {
     }
 
     fn number(&mut self) -> Result<(), Stop> {
+        let from = self.at;
         let numeral = self.numeral()?;
         let card = (12..=19).contains(&numeral.len())
             && numeral.iter().all(u8::is_ascii_digit)
@@ -154,14 +197,14 @@ impl<'a, 'e> Walk<'a, 'e> {
             let value = std::str::from_utf8(numeral).unwrap_or_default();
             self.put(Kind::Card, value, "card");
         } else {
-            self.out.extend_from_slice(numeral);
+            self.keep(from, self.at);
         }
         Ok(())
     }
 
     fn string(&mut self, class: KeyClass) -> Result<Chunk, Stop> {
         let from = self.at;
-        let start = self.out.len();
+        let start = self.written();
         let text = self.read()?;
         if class == KeyClass::Hint && is_random(text.value.as_bytes()) {
             self.put(Kind::Redacted, &text.value, "entropy");
@@ -170,12 +213,18 @@ impl<'a, 'e> Walk<'a, 'e> {
         }
         Ok(Chunk {
             raw: (from, self.at),
-            out: (start, self.out.len()),
+            out: (start, self.written()),
             prose: false,
         })
     }
 
-    fn write(&mut self, text: &Text<'a>, raw: (usize, usize)) {
+    /// Writes a string; whether it stays as it stands in the input.
+    fn write(&mut self, text: &Text<'a>, raw: (usize, usize)) -> bool {
+        if text.verbatim && self.engine.stays(text.length, text.seen) {
+            self.keep(raw.0, raw.1);
+            return true;
+        }
+        self.flush();
         let Self {
             engine,
             out,
@@ -189,22 +238,26 @@ impl<'a, 'e> Walk<'a, 'e> {
         match engine.clean(&text.value, text.length, text.seen, *nested, report, &place) {
             Some(cleaned) => write_string(out, &cleaned),
             None if text.verbatim => {
-                out.extend_from_slice(self.raw.get(raw.0..raw.1).unwrap_or_default());
+                self.keep(raw.0, raw.1);
+                return true;
             }
             None => write_string(out, &text.value),
         }
+        false
     }
 
     /// Writes a placeholder in the place of `value`.
     pub(super) fn put(&mut self, kind: Kind, value: &str, rule: &'static str) {
         let placeholder = self.engine.placeholder(kind, value);
         self.note(rule, &placeholder);
+        self.flush();
         write_string(self.out, &placeholder);
     }
 
     fn note(&mut self, rule: &'static str, placeholder: &str) {
         self.report.remove(rule);
         if self.report.wants_findings() {
+            self.flush();
             let path = pointer(self.base, &self.steps, self.out);
             self.report.find(Finding {
                 path,
@@ -220,13 +273,14 @@ impl<'a, 'e> Walk<'a, 'e> {
         let start = self.at;
         let first = self.peek()?;
         if first == b'n' {
-            let word = self.word()?;
-            self.out.extend_from_slice(word);
+            self.word()?;
+            self.keep(start, self.at);
             return Ok(());
         }
         if first == b'"' {
             let text = self.read()?;
             if Engine::is_placeholder(&text.value) {
+                self.flush();
                 write_string(self.out, &text.value);
             } else {
                 self.put(Kind::Redacted, &text.value, rule);
@@ -244,8 +298,8 @@ impl<'a, 'e> Walk<'a, 'e> {
             return Err(Stop::Depth);
         }
         let in_properties = match self.steps.last() {
-            Some(Step::Key(from, to)) => self.out.get(*from..*to) == Some(b"\"properties\""),
-            _ => false,
+            Some(Step::Key(.., properties)) => *properties,
+            Some(Step::Index(_)) | None => false,
         };
         let mut seen = Members {
             schema,
@@ -254,17 +308,10 @@ impl<'a, 'e> Walk<'a, 'e> {
             valued: None,
             chunk: None,
         };
-        self.at += 1;
-        self.out.push(b'{');
+        self.bracket();
         let mut first = true;
-        loop {
-            let comma = !first;
-            if !self.next(b'}', &mut first)? {
-                break;
-            }
-            if comma {
-                self.out.push(b',');
-            }
+        while let Some(comma) = self.next(b'}', &mut first)? {
+            self.keep_comma(comma);
             let name = self.key()?;
             self.member(name, &mut seen)?;
             self.steps.pop();
@@ -276,14 +323,26 @@ impl<'a, 'e> Walk<'a, 'e> {
             self.conceal_written(valued);
             seen.chunk = None;
         }
-        self.out.push(b'}');
+        self.keep(self.at - 1, self.at);
         Ok(seen.chunk)
+    }
+
+    /// Reads the bracket that comes.
+    fn bracket(&mut self) {
+        self.at += 1;
+        self.keep(self.at - 1, self.at);
+    }
+
+    fn keep_comma(&mut self, comma: Option<usize>) {
+        if let Some(comma) = comma {
+            self.keep(comma, comma + 1);
+        }
     }
 
     /// The value of a member whose name was just written.
     fn member(&mut self, name: Name, seen: &mut Members) -> Result<(), Stop> {
         self.blanks();
-        let (raw, out) = (self.at, self.out.len());
+        let (raw, out) = (self.at, self.written());
         let opens = self.peek()? == b'{';
         let secret = name.class == KeyClass::Secret;
         if seen.schema && !name.schema {
@@ -303,7 +362,7 @@ impl<'a, 'e> Walk<'a, 'e> {
             seen.named |= classify(&other) == KeyClass::Secret;
         }
         if name.role == Role::Value {
-            seen.valued = Some((raw, self.at, out, self.out.len()));
+            seen.valued = Some((raw, self.at, out, self.written()));
         }
         if name.text && !opens {
             seen.chunk = value.map(|chunk| Chunk {
@@ -319,28 +378,26 @@ impl<'a, 'e> Walk<'a, 'e> {
         if self.peek()? != b'"' {
             return Err(Stop::Syntax);
         }
-        let (from, start) = (self.at, self.out.len());
+        let (from, start) = (self.at, self.written());
         let rest = self.raw.get(from + 1..).unwrap_or_default();
         let name = if let Some((name, length)) = self.engine.known_name(rest) {
             self.at = from + length + 2;
-            self.out
-                .extend_from_slice(self.raw.get(from..self.at).unwrap_or_default());
+            self.keep(from, self.at);
             name
         } else {
             let key = self.read()?;
-            self.write(&key, (from, self.at));
             let name = Name::of(&key.value);
-            let raw = self.raw.get(from..self.at);
-            if self.out.get(start..) == raw {
+            if self.write(&key, (from, self.at)) {
                 let inside = self.raw.get(from + 1..self.at - 1);
                 self.engine.remember(inside.unwrap_or_default(), name);
             }
             name
         };
-        self.steps.push(Step::Key(start, self.out.len()));
+        self.steps
+            .push(Step::Key(start, self.written(), name.properties));
         self.blanks();
         self.expect(b':')?;
-        self.out.push(b':');
+        self.keep(self.at - 1, self.at);
         Ok(name)
     }
 
@@ -380,6 +437,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         self.note("key", &placeholder);
         let mut written = Vec::new();
         write_string(&mut written, &placeholder);
+        self.flush();
         self.out.splice(out..out_end, written);
     }
 
@@ -387,20 +445,13 @@ impl<'a, 'e> Walk<'a, 'e> {
         if self.steps.len() >= JSON_DEPTH {
             return Err(Stop::Depth);
         }
-        self.at += 1;
-        self.out.push(b'[');
+        self.bracket();
         let mut first = true;
         let mut chunks = Vec::new();
         let mut flag = false;
         let mut count = 0;
-        loop {
-            let comma = !first;
-            if !self.next(b']', &mut first)? {
-                break;
-            }
-            if comma {
-                self.out.push(b',');
-            }
+        while let Some(comma) = self.next(b']', &mut first)? {
+            self.keep_comma(comma);
             self.steps.push(Step::Index(count));
             if std::mem::take(&mut flag) && !self.flag_comes() {
                 self.conceal("key")?;
@@ -422,7 +473,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         } else if chunks.len() > 1 {
             seam::mend(self, &chunks);
         }
-        self.out.push(b']');
+        self.keep(self.at - 1, self.at);
         Ok(())
     }
 
@@ -458,6 +509,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         let mut written = vec![b'"'];
         escape_into(&mut written, text);
         written.push(b'"');
+        self.flush();
         self.out.splice(chunk.out.0..chunk.out.1, written);
     }
 
@@ -476,7 +528,7 @@ fn pointer(base: &dyn Fn() -> String, steps: &[Step], out: &[u8]) -> String {
         path.push('/');
         match step {
             Step::Index(index) => path.push_str(&index.to_string()),
-            Step::Key(from, to) => {
+            Step::Key(from, to, _) => {
                 let key = out.get(*from..*to).unwrap_or_default();
                 let key: String = serde_json::from_slice(key).unwrap_or_default();
                 path.push_str(&key.replace('~', "~0").replace('/', "~1"));

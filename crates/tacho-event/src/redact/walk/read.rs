@@ -79,12 +79,7 @@ impl<'a> Walk<'a, '_> {
         self.expect(b'"')?;
         let start = self.at;
         let rest = self.raw.get(start..).unwrap_or_default();
-        let end = memchr::memchr2(b'"', b'\\', rest);
-        let length = end.unwrap_or(rest.len());
-        let seen = self
-            .engine
-            .scanner()
-            .signs(rest.get(..length).unwrap_or_default());
+        let (length, seen) = self.engine.scanner().string(rest);
         if seen & sign::CONTROL != 0 {
             return Err(Stop::Syntax);
         }
@@ -206,7 +201,7 @@ impl<'a> Walk<'a, '_> {
         }
         self.at += 1;
         let mut first = true;
-        while self.next(close, &mut first)? {
+        while self.next(close, &mut first)?.is_some() {
             if members {
                 self.read()?;
                 self.blanks();
@@ -217,18 +212,29 @@ impl<'a> Walk<'a, '_> {
         Ok(())
     }
 
-    /// Whether another element follows; reads the comma before it or the closing bracket.
-    pub(super) fn next(&mut self, close: u8, first: &mut bool) -> Result<bool, Stop> {
+    /// Whether another element follows; reads the comma before it, and says where that stands, or the
+    /// closing bracket.
+    #[expect(
+        clippy::option_option,
+        reason = "no element, the first one, one after a comma"
+    )]
+    pub(super) fn next(
+        &mut self,
+        close: u8,
+        first: &mut bool,
+    ) -> Result<Option<Option<usize>>, Stop> {
         self.blanks();
         let byte = self.peek()?;
         if byte == close {
             self.at += 1;
-            return Ok(false);
+            return Ok(None);
         }
-        if !std::mem::take(first) {
-            self.expect(b',')?;
-            self.blanks();
+        if std::mem::take(first) {
+            return Ok(Some(None));
         }
-        Ok(true)
+        self.expect(b',')?;
+        let comma = self.at - 1;
+        self.blanks();
+        Ok(Some(Some(comma)))
     }
 }
