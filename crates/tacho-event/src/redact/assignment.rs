@@ -3,7 +3,7 @@
 
 mod value;
 
-use super::keys::{KeyClass, classify, is_secret_parameter};
+use super::keys::{KeyClass, classify, is_parameter};
 use super::rules::Kind;
 use super::scan::class;
 use value::{is_literal, is_reference, value};
@@ -87,7 +87,7 @@ fn secret_before(text: &str, end: usize) -> Option<(usize, &str)> {
     let (first, name) = name_before(text, end)?;
     let bytes = text.as_bytes();
     let parameter = matches!(before(bytes, first), b'?' | b'&' | b'#');
-    if classify(name) == KeyClass::Secret || (parameter && is_secret_parameter(name)) {
+    if classify(name) == KeyClass::Secret || (parameter && is_parameter(name)) {
         return Some((first, name));
     }
     if before(bytes, first) != b' ' {

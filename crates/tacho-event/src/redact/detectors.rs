@@ -150,6 +150,9 @@ fn hit((start, end): (usize, usize), rule: &'static str, kind: Kind) -> Option<H
 
 /// A random-looking value beside a word that makes it a secret.
 pub(super) fn random(text: &str, start: usize, end: usize) -> Option<Hit> {
+    if start == 0 {
+        return None;
+    }
     let value = text.as_bytes().get(start..end)?;
     if !entropy::may_be_beside(text, start) || !entropy::is_random(value) {
         return None;

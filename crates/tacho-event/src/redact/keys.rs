@@ -318,7 +318,7 @@ fn split(name: &str) -> String {
 }
 
 /// Parameters of URLs that carry a credential although their name alone does not say so.
-pub fn is_secret_parameter(name: &str) -> bool {
+pub(super) fn is_parameter(name: &str) -> bool {
     const PARAMETERS: &[&str] = &[
         "sig",
         "signature",
@@ -341,10 +341,9 @@ pub fn is_secret_parameter(name: &str) -> bool {
         "assertion",
         "samlresponse",
     ];
-    classify(name) == KeyClass::Secret
-        || PARAMETERS
-            .iter()
-            .any(|parameter| parameter.eq_ignore_ascii_case(name))
+    PARAMETERS
+        .iter()
+        .any(|parameter| parameter.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -139,8 +139,9 @@ impl Key {
     }
 
     fn place(&self) -> usize {
-        let mix = |hash: u64, word: &u64| (hash.rotate_left(23) ^ word).wrapping_mul(GOLDEN);
-        let hash = self.words.iter().fold(0, mix);
+        let [one, two, three, four] = self.words;
+        let all = one ^ two.rotate_left(16) ^ three.rotate_left(32) ^ four.rotate_left(48);
+        let hash = all.wrapping_mul(GOLDEN);
         // The upper bits are the best ones.
         usize::try_from(hash >> 32).unwrap_or(0) % SLOTS
     }

@@ -24,6 +24,8 @@ pub(super) struct Scanner {
     key: Finder<'static>,
     /// One bit for each pair of bytes that a token can begin with.
     pairs: Box<[u64; 1024]>,
+    /// For each byte that a token can begin with, one bit for each byte that can be its third.
+    thirds: Box<[[u64; 4]; 256]>,
     /// The rules by their first byte.
     by_first: Vec<Vec<&'static TokenRule>>,
     /// Takes no short cut: what the short cuts are compared with.
@@ -33,37 +35,49 @@ pub(super) struct Scanner {
 /// Words before a credential, without their first letter.
 const SCHEMES: [&str; 4] = ["earer ", "EARER ", "asic ", "ASIC "];
 
-/// The pairs of bytes that a token of the rule can begin with.
-fn pairs(rule: &TokenRule) -> Vec<(u8, u8)> {
+/// Whether a token of the rule can have `byte` at place `at`, as far as its first part tells.
+fn can_be(rule: &TokenRule, at: usize, byte: u8) -> bool {
     match rule.parts.first() {
-        Some(Part::Text(text)) => match text.as_bytes() {
-            [first, second, ..] => vec![(*first, *second)],
-            _ => Vec::new(),
-        },
-        Some(Part::Run(class, least, _)) => {
-            let firsts = (0..=u8::MAX).filter(|byte| class.has(*byte));
-            let second = |byte: &u8| *least < 2 || class.has(*byte);
-            firsts
-                .flat_map(|first| (0..=u8::MAX).filter(second).map(move |byte| (first, byte)))
-                .collect()
-        }
-        None => Vec::new(),
+        Some(Part::Text(text)) => text.as_bytes().get(at).is_none_or(|known| *known == byte),
+        Some(Part::Run(class, least, _)) => at >= *least || class.has(byte),
+        None => false,
     }
+}
+
+/// The pairs of bytes that a token of the rule can begin with.
+fn pairs(rule: &TokenRule) -> impl Iterator<Item = (u8, u8)> {
+    let place = move |at| (0..=u8::MAX).filter(move |byte| can_be(rule, at, *byte));
+    place(0).flat_map(move |first| place(1).map(move |second| (first, second)))
+}
+
+fn set(bits: &mut [u64], at: usize) {
+    if let Some(bits) = bits.get_mut(at / 64) {
+        *bits |= 1 << (at % 64);
+    }
+}
+
+fn is_set(bits: &[u64], at: usize) -> bool {
+    bits.get(at / 64)
+        .is_some_and(|bits| bits >> (at % 64) & 1 != 0)
 }
 
 impl Scanner {
     pub(super) fn new(thorough: bool) -> Self {
         let mut bits = Box::new([0; 1024]);
+        let mut thirds = Box::new([[0; 4]; 256]);
         let mut by_first: Vec<Vec<&'static TokenRule>> = vec![Vec::new(); 256];
         for rule in tokens() {
             for (first, second) in pairs(rule) {
-                if let Some(rules) = by_first.get_mut(usize::from(first))
-                    && !rules.last().is_some_and(|last| std::ptr::eq(*last, rule))
-                {
+                set(&mut *bits, pair(first, second));
+            }
+            for first in (0..=u8::MAX).filter(|byte| can_be(rule, 0, *byte)) {
+                if let Some(rules) = by_first.get_mut(usize::from(first)) {
                     rules.push(rule);
                 }
-                if let Some(bits) = bits.get_mut(pair(first, second) / 64) {
-                    *bits |= 1 << (pair(first, second) % 64);
+                for third in (0..=u8::MAX).filter(|byte| can_be(rule, 2, *byte)) {
+                    if let Some(bits) = thirds.get_mut(usize::from(first)) {
+                        set(bits, usize::from(third));
+                    }
                 }
             }
         }
@@ -71,6 +85,7 @@ impl Scanner {
             schemes: SCHEMES.map(Finder::new),
             key: Finder::new(pem::BEGIN),
             pairs: bits,
+            thirds,
             by_first,
             thorough,
         }
@@ -211,9 +226,12 @@ impl Scanner {
     fn begins(&self, bytes: &[u8], at: usize, hits: &mut Vec<Hit>) {
         let first = bytes.get(at).copied().unwrap_or(0);
         let second = bytes.get(at + 1).copied().unwrap_or(0);
-        let bits = self.pairs.get(pair(first, second) / 64).copied();
-        let known = bits.unwrap_or(0) >> (pair(first, second) % 64) & 1 != 0;
-        if known || self.thorough {
+        if !is_set(&*self.pairs, pair(first, second)) && !self.thorough {
+            return;
+        }
+        let third = bytes.get(at + 2).copied().unwrap_or(0);
+        let thirds = self.thirds.get(usize::from(first));
+        if thirds.is_some_and(|bits| is_set(bits, usize::from(third))) || self.thorough {
             self.token(bytes, at, first, hits);
         }
     }

@@ -4,10 +4,12 @@
 //! remembers the stretch of the input ([`Walk::keep`]) and copies it when something else must be
 //! written or the value ends.
 
+mod array;
 mod read;
 
 use std::borrow::Cow;
 
+use super::Report;
 use super::engine::Engine;
 use super::entropy::is_random;
 use super::keys::{KeyClass, classify};
@@ -15,8 +17,7 @@ use super::names::{Name, Role, SCHEMA};
 use super::numbers::is_card;
 use super::report::Finding;
 use super::rules::Kind;
-use super::{Report, seam};
-use crate::json::{escape_into, write_string};
+use crate::json::write_string;
 use crate::limits::JSON_DEPTH;
 
 /// Why a walk ended before the end of the value.
@@ -51,7 +52,7 @@ pub(super) struct Text<'a> {
 }
 
 /// A text that may go on in its neighbour: where it stands in input and output.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Chunk {
     pub(super) raw: (usize, usize),
     pub(super) out: (usize, usize),
@@ -87,6 +88,9 @@ pub(super) struct Walk<'a, 'e> {
     /// Makes the path of the value that is walked over; only where somebody asks for it.
     base: &'e dyn Fn() -> String,
     nested: u8,
+    /// The text that was read last: here rather than handed from one to the next, since most have no
+    /// use for it.
+    last: Chunk,
 }
 
 impl<'a, 'e> Walk<'a, 'e> {
@@ -113,6 +117,7 @@ impl<'a, 'e> Walk<'a, 'e> {
             steps,
             base,
             nested,
+            last: Chunk::default(),
         }
     }
 
@@ -169,22 +174,27 @@ impl<'a, 'e> Walk<'a, 'e> {
         }
     }
 
-    fn value(&mut self, class: KeyClass) -> Result<Option<Chunk>, Stop> {
+    /// Reads the value that comes; whether it is a text that may go on in its neighbour, which is then
+    /// [`Self::last`].
+    fn value(&mut self, class: KeyClass) -> Result<bool, Stop> {
         self.blanks();
-        let chunk = match self.peek()? {
-            b'{' => self.object(false)?,
-            b'[' => self.array().map(|()| None)?,
-            b'"' => Some(self.string(class)?),
-            b'-' | b'0'..=b'9' => self.number().map(|()| None)?,
+        let mut text = false;
+        match self.peek()? {
+            b'{' => text = self.object(false)?,
+            b'[' => self.array()?,
+            b'"' => {
+                self.string(class)?;
+                text = true;
+            }
+            b'-' | b'0'..=b'9' => self.number()?,
             _ => {
                 let from = self.at;
                 self.word()?;
                 self.keep(from, self.at);
-                None
             }
-        };
+        }
         self.within()?;
-        Ok(chunk)
+        Ok(text)
     }
 
     fn number(&mut self) -> Result<(), Stop> {
@@ -202,7 +212,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         Ok(())
     }
 
-    fn string(&mut self, class: KeyClass) -> Result<Chunk, Stop> {
+    fn string(&mut self, class: KeyClass) -> Result<(), Stop> {
         let from = self.at;
         let start = self.written();
         let text = self.read()?;
@@ -211,11 +221,10 @@ impl<'a, 'e> Walk<'a, 'e> {
         } else {
             self.write(&text, (from, self.at));
         }
-        Ok(Chunk {
-            raw: (from, self.at),
-            out: (start, self.written()),
-            prose: false,
-        })
+        self.last.raw = (from, self.at);
+        self.last.out = (start, self.written());
+        self.last.prose = false;
+        Ok(())
     }
 
     /// Writes a string; whether it stays as it stands in the input.
@@ -293,7 +302,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         Ok(())
     }
 
-    fn object(&mut self, schema: bool) -> Result<Option<Chunk>, Stop> {
+    fn object(&mut self, schema: bool) -> Result<bool, Stop> {
         if self.steps.len() >= JSON_DEPTH {
             return Err(Stop::Depth);
         }
@@ -324,7 +333,10 @@ impl<'a, 'e> Walk<'a, 'e> {
             seen.chunk = None;
         }
         self.keep(self.at - 1, self.at);
-        Ok(seen.chunk)
+        if let Some(chunk) = seen.chunk {
+            self.last = chunk;
+        }
+        Ok(seen.chunk.is_some())
     }
 
     /// Reads the bracket that comes.
@@ -354,20 +366,18 @@ impl<'a, 'e> Walk<'a, 'e> {
         if secret || (name.role == Role::Value && seen.named) {
             return self.conceal("key");
         }
-        let value = self.value(name.class)?;
-        if name.role == Role::Name
-            && let Some(other) = value.filter(|_| !opens)
-        {
-            let other = self.again(other.raw);
+        let text = self.value(name.class)? && !opens;
+        if name.role == Role::Name && text {
+            let other = self.again(self.last.raw);
             seen.named |= classify(&other) == KeyClass::Secret;
         }
         if name.role == Role::Value {
             seen.valued = Some((raw, self.at, out, self.written()));
         }
         if name.text && !opens {
-            seen.chunk = value.map(|chunk| Chunk {
+            seen.chunk = text.then_some(Chunk {
                 prose: true,
-                ..chunk
+                ..self.last
             });
         }
         Ok(())
@@ -416,6 +426,10 @@ impl<'a, 'e> Walk<'a, 'e> {
 
     /// A string of the input once more.
     pub(super) fn again(&mut self, raw: (usize, usize)) -> Cow<'a, str> {
+        let inside = self.text.get(raw.0 + 1..raw.1.saturating_sub(1));
+        if let Some(inside) = inside.filter(|text| !text.as_bytes().contains(&b'\\')) {
+            return Cow::Borrowed(inside);
+        }
         let back = std::mem::replace(&mut self.at, raw.0);
         let text = self.read();
         self.at = back;
@@ -439,85 +453,6 @@ impl<'a, 'e> Walk<'a, 'e> {
         write_string(&mut written, &placeholder);
         self.flush();
         self.out.splice(out..out_end, written);
-    }
-
-    fn array(&mut self) -> Result<(), Stop> {
-        if self.steps.len() >= JSON_DEPTH {
-            return Err(Stop::Depth);
-        }
-        self.bracket();
-        let mut first = true;
-        let mut chunks = Vec::new();
-        let mut flag = false;
-        let mut count = 0;
-        while let Some(comma) = self.next(b']', &mut first)? {
-            self.keep_comma(comma);
-            self.steps.push(Step::Index(count));
-            if std::mem::take(&mut flag) && !self.flag_comes() {
-                self.conceal("key")?;
-            } else {
-                let chunk = self.value(KeyClass::Plain)?;
-                flag = chunk.is_some_and(|chunk| !chunk.prose && self.is_flag(chunk.raw));
-                chunks.extend(chunk.map(|chunk| (count, chunk)));
-            }
-            self.steps.pop();
-            self.within()?;
-            count += 1;
-        }
-        if let ([(_, name), (_, value)], 2) = (chunks.as_slice(), count)
-            && self.is_pair(*name, *value)
-        {
-            self.steps.push(Step::Index(1));
-            self.conceal_written((value.raw.0, value.raw.1, value.out.0, value.out.1));
-            self.steps.pop();
-        } else if chunks.len() > 1 {
-            seam::mend(self, &chunks);
-        }
-        self.keep(self.at - 1, self.at);
-        Ok(())
-    }
-
-    /// `--password`, whose value is the next element.
-    fn is_flag(&mut self, raw: (usize, usize)) -> bool {
-        let flag = self.text.get(raw.0..raw.1).unwrap_or_default();
-        let name = flag.trim_matches('"').trim_start_matches('-');
-        flag.starts_with("\"-") && !name.contains('=') && classify(name) == KeyClass::Secret
-    }
-
-    fn flag_comes(&mut self) -> bool {
-        self.blanks();
-        self.raw.get(self.at..self.at + 2) == Some(b"\"-")
-    }
-
-    /// `["X-Api-Key", "…"]`
-    fn is_pair(&mut self, name: Chunk, value: Chunk) -> bool {
-        if name.prose || value.prose {
-            return false;
-        }
-        let (name, value) = (self.again(name.raw), self.again(value.raw));
-        if !name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-        {
-            return false;
-        }
-        classify(&name) == KeyClass::Secret && classify(&value) != KeyClass::Secret
-    }
-
-    /// Writes the string at `chunk` anew; every later place in the output moves.
-    pub(super) fn rewrite(&mut self, chunk: Chunk, text: &str) {
-        let mut written = vec![b'"'];
-        escape_into(&mut written, text);
-        written.push(b'"');
-        self.flush();
-        self.out.splice(chunk.out.0..chunk.out.1, written);
-    }
-
-    /// Reports a removal at an element of the current array.
-    pub(super) fn note_element(&mut self, index: usize, rule: &'static str, placeholder: &str) {
-        self.steps.push(Step::Index(index));
-        self.note(rule, placeholder);
-        self.steps.pop();
     }
 }
 

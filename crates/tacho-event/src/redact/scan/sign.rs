@@ -75,15 +75,14 @@ struct Lanes {
 }
 
 impl Lanes {
-    /// Adds the signs of the first `count` bytes of a block.
+    /// Adds the signs of the bytes of a block for which `counts` has all bits set.
     #[inline(always)]
-    fn add(&mut self, block: &[u8; BLOCK], count: u8) {
+    fn add(&mut self, block: &[u8; BLOCK], counts: &[u8; LANES]) {
         let (seconds, thirds) = (block.iter().skip(1), block.iter().skip(2));
-        let bytes = block.iter().zip(seconds).zip(thirds).zip(&LANE);
+        let bytes = block.iter().zip(seconds).zip(thirds).zip(counts);
         let sums = self.low.iter_mut().zip(&mut self.high);
-        for ((((byte, second), third), lane), (low, high)) in bytes.zip(sums) {
+        for ((((byte, second), third), counts), (low, high)) in bytes.zip(sums) {
             let signs = of(*byte, *second, *third);
-            let counts = 0_u8.wrapping_sub(u8::from(*lane < count));
             *low |= signs.0 & counts;
             *high |= signs.1 & counts;
         }
@@ -100,18 +99,25 @@ impl Lanes {
 #[inline]
 pub(super) fn plain(text: &[u8], length: usize) -> u16 {
     let mut lanes = Lanes::default();
-    for at in (0..length).step_by(LANES) {
-        let rest = text.get(at..).unwrap_or_default();
+    let mut at = 0;
+    while at + LANES <= length
+        && let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk)
+    {
+        lanes.add(block, &[u8::MAX; LANES]);
+        at += LANES;
+    }
+    if at < length {
         let count = u8::try_from(length - at).unwrap_or(u8::MAX);
-        if let Some(block) = rest.first_chunk() {
-            lanes.add(block, count);
-        } else {
-            let mut filled = [0; BLOCK];
+        let counts = LANE.map(|lane| 0_u8.wrapping_sub(u8::from(lane < count)));
+        let rest = text.get(at..).unwrap_or_default();
+        let mut filled = [0; BLOCK];
+        let block = rest.first_chunk().unwrap_or_else(|| {
             for (slot, byte) in filled.iter_mut().zip(rest) {
                 *slot = *byte;
             }
-            lanes.add(&filled, count);
-        }
+            &filled
+        });
+        lanes.add(block, &counts);
     }
     lanes.all()
 }
