@@ -3,6 +3,7 @@
 //! Debug and release are never built side by side: on two cores that is slower than one after the other, and it doubles
 //! the memory that the linker needs.
 
+mod foreign;
 mod fuzz;
 mod steps;
 mod system;

@@ -4,8 +4,8 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{fuzz, system};
 use super::totals::Totals;
+use super::{foreign, fuzz, system};
 use crate::{peers, place, tidy};
 
 /// The cargo-deny we install when there is none; pinned, so that a new release cannot turn a green commit red.
@@ -61,6 +61,10 @@ pub(crate) const ALL: &[Step] = &[
     Step {
         name: "demo, as the README says",
         run: |_| passes(Command::new(peers::binary()).arg("demo")),
+    },
+    Step {
+        name: "foreign verifiers: Go and Python",
+        run: |_| foreign::run(),
     },
     Step {
         name: "peers: the test tested",

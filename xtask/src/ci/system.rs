@@ -36,6 +36,19 @@ const NEEDED: &[Needed] = &[
         probe: &["python3", "-c", "import venv, ensurepip"],
         package: "python3-venv",
     },
+    // Foreign verifiers: Go with its libraries as Debian packages them, and what Python reads .zst with.
+    Needed {
+        probe: &["go", "version"],
+        package: "golang-go",
+    },
+    Needed {
+        probe: &["ls", "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog"],
+        package: "golang-golang-x-mod-dev",
+    },
+    Needed {
+        probe: &["zstd", "--version"],
+        package: "zstd",
+    },
 ];
 
 /// Installs what is missing when run by root; says what to install otherwise.

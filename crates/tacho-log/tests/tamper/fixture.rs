@@ -147,6 +147,34 @@ impl Fixture {
     pub(crate) fn verify(&self) -> Report {
         self.verify_with(&vkey(), &VerifyOptions::default())
     }
+
+    /// `docs/verify.py` comes to the same end, as far as it claims to look: not at pairs.
+    fn second_opinion(&self, report: &Report) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify.py");
+        let done = std::process::Command::new("python3")
+            .args([
+                script.as_os_str(),
+                "--key".as_ref(),
+                vkey().encode().as_ref(),
+            ])
+            .arg(self.dir.root())
+            .output()
+            .unwrap();
+        let of_pairs = ["no outcome", "intent"];
+        let claimed = report.findings.iter().filter(|finding| {
+            let is = |words: &&str| finding.what.contains(*words);
+            !of_pairs.iter().any(|words| is(words))
+        });
+        let expected = claimed.map(|finding| finding.verdict).max();
+        let expected = expected.unwrap_or(Verdict::Ok).exit_code();
+        let printed = String::from_utf8_lossy(&done.stdout);
+        assert_eq!(
+            done.status.code(),
+            Some(expected.into()),
+            "verify.py says: {printed}{}\n{report:#?}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
 }
 
 pub(crate) fn snapshot(root: &Path) -> BTreeMap<PathBuf, (SystemTime, u64)> {
@@ -176,7 +204,9 @@ pub(crate) fn check(
 ) {
     let fixture = Fixture::sealed();
     attack(&fixture);
-    expect(&fixture.verify(), verdict, seq, file, words);
+    let report = fixture.verify();
+    expect(&report, verdict, seq, file, words);
+    fixture.second_opinion(&report);
 }
 
 pub(crate) fn expect(
