@@ -50,6 +50,11 @@ pub(crate) fn run() -> io::Result<bool> {
     Ok(summary(&done, &totals, started.elapsed()))
 }
 
+/// One step alone: verifiers that are not ours.
+pub(crate) fn foreign() -> io::Result<bool> {
+    foreign::run()
+}
+
 fn verdict(passed: bool) -> &'static str {
     if passed { "ok" } else { "FAILED" }
 }

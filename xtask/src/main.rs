@@ -24,6 +24,7 @@ usage: cargo xtask COMMAND
   ci       everything that must pass: format, lints, tests, documentation, fences, real servers
   tidy     the rules that no other tool checks (fences, lengths, links, forbidden words)
   peers    real MCP servers from npm and PyPI, with and without the recorder (release build)
+  foreign  verifiers that are not ours, on a log of our own writer (uses the release build)
   bench    [proxy|emit|log|redact|all]: costs as ratios against peers, in one run (release build)
 ";
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(),
         Some("tidy") => tidy::run(),
         Some("peers") => peers::run(&rest),
+        Some("foreign") => ci::foreign(),
         Some("bench") => bench::run(&rest),
         _ => {
             eprint!("{USAGE}");
