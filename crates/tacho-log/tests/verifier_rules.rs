@@ -181,7 +181,7 @@ fn a_record_that_no_bundle_could_hold() {
     drop(log);
     fixture.write(8, 0);
     fixture.lines(2, |lines| {
-        lines[1] = lines[1].replace("tool_call", &"x".repeat(65_535))
+        lines[1] = lines[1].replace("tool_call", &"x".repeat(65_535));
     });
     refused(
         &fixture.verify(),

@@ -130,21 +130,35 @@ mod tests {
         }
     }
 
+    /// Of a record that ends nothing, nobody asks what it names or how it ended.
+    fn as_used(record: Paired<'_>) -> Paired<'_> {
+        if record.stage.as_deref() == Some("outcome") {
+            return record;
+        }
+        Paired {
+            intent: None,
+            outcome: None,
+            ..record
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_the_parser(
             members in proptest::sample::subsequence(
                 vec![
-                    r#""id":"a""#, r#""timestamp":"t""#, r#""type":"x""#, r#""stage":"intent""#,
-                    r#""stage":"outcome""#, r#""ref":"b""#, r#""outcome":"ok""#, r#""severity":"info""#,
+                    r#""id":"a""#, r#""timestamp":"t""#, r#""type":"x""#, r#""stage":STAGE"#,
+                    r#""ref":"b""#, r#""outcome":"ok""#, r#""severity":"info""#,
                     r#""actor":{"stage":"intent"}"#, r#""request":1"#, r#""tool":"\"stage\"""#,
                 ],
-                0..=11,
+                0..=10,
             ).prop_shuffle(),
+            stage in proptest::sample::select(vec!["\"intent\"", "\"outcome\"", "\"x\"", "1"]),
         ) {
             let line = format!("{{\"v\":1,\"seq\":3,{}}}", members.join(","));
+            let line = line.replace("STAGE", stage);
             if let Some(quick) = quick(line.as_bytes()) {
-                prop_assert_eq!(Some(quick), parsed(&line));
+                prop_assert_eq!(Some(as_used(quick)), parsed(&line).map(as_used));
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::key::VerifyingKey;
 use crate::limits::{NOTE_BYTES, TILE_BYTES};
 use crate::merkle::Hash;
 use crate::minimum;
-use crate::rotation::{Rotation, rotations};
+use crate::rotation::{Rotation, RotationError, rotations};
 use crate::segment::Segment;
 use crate::tile::{TileId, partial_tiles, place};
 
@@ -24,7 +24,15 @@ pub(super) fn newest_rotation(
     key: &VerifyingKey,
 ) -> Result<Option<Rotation>, OpenError> {
     let dir = log.rotations();
-    let refused = |path: PathBuf| move |source| OpenError::Rotation { path, source };
+    // What the disk does is no finding about the log.
+    let refused = |path: PathBuf| {
+        move |error| match error {
+            RotationError::Read(source) if source.kind() != io::ErrorKind::InvalidData => {
+                OpenError::Io { path, source }
+            }
+            source => OpenError::Rotation { path, source },
+        }
+    };
     let mut all = rotations(disk, log).map_err(refused(dir))?;
     let Some((file, newest)) = all.pop() else {
         return Ok(None);
