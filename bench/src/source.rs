@@ -52,6 +52,8 @@ impl Source {
             digest_key: DigestKey::new([9; 32]),
             leave_after: None,
             checkpoint_interval: Duration::from_secs(60),
+            retention: tacho_log::retention::Retention::KEEP_ALL,
+            encrypt: None,
             clock: Arc::new(SystemClock),
             entropy: 11,
             version: env!("CARGO_PKG_VERSION"),

@@ -121,6 +121,8 @@ pub enum Detail {
     Digest(Unredacted<Bytes>),
     /// An identifier of ours.
     Id(EventId),
+    /// An instant of our own knowledge.
+    Time(Timestamp),
     /// JSON of our own making in which nothing comes from outside but names that need redaction, as
     /// pairs of name and value: tool definitions and their digests.
     Named(Vec<(Unredacted<String>, String)>),

@@ -324,6 +324,7 @@ impl Redactor {
             Detail::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
             Detail::Word(word) => write_string(out, word),
             Detail::Id(id) => write_string(out, &id.to_string()),
+            Detail::Time(time) => write_string(out, &time.to_string()),
             Detail::Text(text) => {
                 let mut kept = String::new();
                 self.engine.text(text.expose(), &mut kept, report);

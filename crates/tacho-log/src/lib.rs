@@ -25,7 +25,9 @@ mod open_calls;
 mod protocol;
 pub mod prove;
 pub mod reader;
+pub mod recipients;
 mod recorder;
+pub mod retention;
 pub mod rotation;
 mod segment;
 mod serve;
@@ -36,7 +38,7 @@ pub use clock::{Clock, SystemClock};
 pub use dir::{DataDir, DirError, LockError, LogDir, WriterLock};
 pub use log::{
     AppendError, CommitError, Log, LogOptions, OpenError, PruneError, Recovered, RotateError,
-    SealError, Torn, compress_segment, remove_pruned,
+    SealError, Torn, compress_segment, encrypt_closed, remove_pruned, survey,
 };
 pub use minimum::minimum_index;
 pub use recorder::{

@@ -135,6 +135,33 @@ pub const ZSTD_WINDOW_LOG: u32 = 23;
 /// `minimum-index`: a decimal number and a line feed.
 pub const MINIMUM_INDEX_BYTES: u64 = 32;
 
+/// Holds at once: each is somebody's case, and a recorder reads them at every look.
+pub const HOLDS: usize = 1_000;
+
+/// `holds.json`: as many holds, with a page of reason each.
+pub const HOLDS_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Readers that retention may have to wait for.
+pub const CURSORS: usize = 1_000;
+
+/// One reader's cursor: a number and a word, and room for what later versions say.
+pub const CURSOR_BYTES: u64 = 64 * 1024;
+
+/// How often a recorder looks for records to remove: policies are in days.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How often a recorder looks whether work beside its loop is done, while there is some.
+pub const BESIDE_POLL: Duration = Duration::from_millis(20);
+
+/// Recipients of what is encrypted: each adds a hundred bytes to every file.
+pub const RECIPIENTS: usize = 100;
+
+/// Identities that a reader tries on every encrypted file.
+pub const IDENTITIES: usize = 1_000;
+
+/// A file of identities: as many keys, with comments.
+pub const IDENTITY_BYTES: u64 = 256 * 1024;
+
 /// Tiles that a maker of proofs keeps in memory: one proof needs two at each of eight levels.
 pub const OPEN_TILES: usize = 64;
 

@@ -2,12 +2,14 @@
 
 mod compress;
 mod edge;
+mod encrypt;
 mod line;
 mod live;
 mod prune;
 mod recover;
 mod rotate;
 mod seal;
+mod survey;
 
 use std::io;
 use std::path::PathBuf;
@@ -29,11 +31,13 @@ use crate::tile::TileError;
 
 pub use compress::compress_segment;
 use edge::Edge;
+pub use encrypt::encrypt_closed;
 pub(crate) use line::has_control;
 use line::{decimal, is_body};
 use live::Live;
 pub use prune::{PruneError, remove_pruned};
 pub use rotate::RotateError;
+pub use survey::survey;
 
 /// What an operator, or a test, may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,12 @@ mod locate;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::dir::LogDir;
+use crate::recipients::Identities;
 
 pub(crate) use cursor::{Cursor, Step};
 
@@ -17,18 +19,32 @@ pub(crate) use cursor::{Cursor, Step};
 #[derive(Clone, Debug)]
 pub struct Reader {
     dir: LogDir,
+    identities: Option<Arc<Identities>>,
 }
 
 impl Reader {
     /// A reader of the log in `dir`. Nothing is opened yet.
     pub fn new(dir: &LogDir) -> Self {
-        Self { dir: dir.clone() }
+        Self {
+            dir: dir.clone(),
+            identities: None,
+        }
+    }
+
+    /// The same, with keys for encrypted segments.
+    #[must_use]
+    pub fn with_identities(self, identities: Option<Arc<Identities>>) -> Self {
+        Self { identities, ..self }
+    }
+
+    fn cursor(&self, from: u64) -> Cursor {
+        Cursor::new(&self.dir, from).with_identities(self.identities.clone())
     }
 
     /// The records from `seq` on, oldest first, up to the end as it is when it is reached.
     pub fn records_from(&self, seq: u64) -> Records {
         Records {
-            cursor: Cursor::new(&self.dir, seq),
+            cursor: self.cursor(seq),
             over: false,
         }
     }
@@ -55,7 +71,7 @@ impl Reader {
     /// The records from `seq` on, and those that are still to come.
     pub fn follow(&self, seq: u64) -> Follow {
         Follow {
-            cursor: Cursor::new(&self.dir, seq),
+            cursor: self.cursor(seq),
         }
     }
 }
@@ -103,6 +119,7 @@ fn step(cursor: &mut Cursor) -> Result<Option<(u64, Vec<u8>)>, ReadError> {
     match cursor.next()? {
         Step::Record { seq, line } => Ok(Some((seq, line.to_vec()))),
         Step::Damage { seq, file, what } => Err(ReadError::Damaged { seq, file, what }),
+        Step::Unread { from, to, file } => Err(ReadError::Encrypted { from, to, file }),
         Step::End { .. } => Ok(None),
     }
 }
@@ -117,6 +134,16 @@ pub enum ReadError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Records are encrypted to others. They are passed over.
+    #[error("records {from} up to {to} are in {file}, which is encrypted to others")]
+    Encrypted {
+        /// The first of them.
+        from: u64,
+        /// The record after the last one, as the file's name claims.
+        to: u64,
+        /// The segment's file name.
+        file: String,
     },
     /// A record is not what or where it should be.
     #[error("record {seq} in {file}: {what}")]

@@ -23,6 +23,35 @@ pub(crate) enum Form {
     Plain,
     /// JSON Lines in Zstandard frames.
     Zst,
+    /// The same, encrypted; its name claims which records it has.
+    Age(Claim),
+}
+
+/// The records that the name of an encrypted segment claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Claim {
+    pub(crate) first: u64,
+    /// After the last one.
+    pub(crate) end: u64,
+}
+
+impl Claim {
+    /// `None` for no records at all.
+    pub(crate) fn new(first: u64, end: u64) -> Option<Self> {
+        (first < end).then_some(Self { first, end })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (first, end) = text.split_once('-')?;
+        let claim = Self::new(first.parse().ok()?, end.parse().ok()?)?;
+        (claim.to_string() == text).then_some(claim)
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.end)
+    }
 }
 
 impl SegmentName {
@@ -57,9 +86,13 @@ impl SegmentName {
 
     /// Reads a file's name; `None` for anything that is not a segment.
     pub(crate) fn parse(file: &str) -> Option<(Self, Form)> {
-        let (stem, form) = match file.strip_suffix(".jsonl.zst") {
-            Some(stem) => (stem, Form::Zst),
-            None => (file.strip_suffix(".jsonl")?, Form::Plain),
+        let (stem, form) = if let Some(stem) = file.strip_suffix(".jsonl.zst.age") {
+            let (stem, claim) = stem.rsplit_once('.')?;
+            (stem, Form::Age(Claim::parse(claim)?))
+        } else if let Some(stem) = file.strip_suffix(".jsonl.zst") {
+            (stem, Form::Zst)
+        } else {
+            (file.strip_suffix(".jsonl")?, Form::Plain)
         };
         let (day, number) = stem.rsplit_once('-')?;
         let shape = |text: &str, shape: &str| {
@@ -89,6 +122,7 @@ impl SegmentName {
         match form {
             Form::Plain => format!("{self}.jsonl"),
             Form::Zst => format!("{self}.jsonl.zst"),
+            Form::Age(claim) => format!("{self}.{claim}.jsonl.zst.age"),
         }
     }
 }
@@ -99,18 +133,24 @@ impl fmt::Display for SegmentName {
     }
 }
 
-/// One segment as found in the directory. Where both forms exist, the plain one counts.
+/// One segment as found in the directory. Where several forms exist, the plain one counts before the
+/// compressed one, and that before the encrypted one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Segment {
     pub(crate) name: SegmentName,
     pub(crate) plain: bool,
     pub(crate) zst: bool,
+    pub(crate) age: Option<Claim>,
 }
 
 impl Segment {
     /// The form that counts.
     pub(crate) const fn form(&self) -> Form {
-        if self.plain { Form::Plain } else { Form::Zst }
+        match self.age {
+            _ if self.plain => Form::Plain,
+            Some(claim) if !self.zst => Form::Age(claim),
+            Some(_) | None => Form::Zst,
+        }
     }
 
     /// The name of the file that counts.
@@ -120,9 +160,17 @@ impl Segment {
 
     /// The names of all files that may belong to it, also what a crash left beside it.
     pub(crate) fn files(&self) -> impl Iterator<Item = String> {
-        [".jsonl.zst.tmp", ".torn", ".jsonl.zst", ".jsonl"]
-            .into_iter()
-            .map(|suffix| format!("{}{suffix}", self.name))
+        let age = self.age.map(|claim| self.name.file(Form::Age(claim)));
+        [
+            ".jsonl.zst.tmp",
+            ".jsonl.zst.age.tmp",
+            ".torn",
+            ".jsonl.zst",
+            ".jsonl",
+        ]
+        .into_iter()
+        .map(|suffix| format!("{}{suffix}", self.name))
+        .chain(age)
     }
 }
 
@@ -133,17 +181,24 @@ pub(crate) fn day_start(day: &str) -> Option<Timestamp> {
 
 /// The segments among the names in a directory, in log order. Other files are none of our business.
 pub(crate) fn segments_among<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Segment> {
-    let mut found: std::collections::BTreeMap<SegmentName, (bool, bool)> = Default::default();
+    let mut found: std::collections::BTreeMap<SegmentName, (bool, bool, Option<Claim>)> =
+        Default::default();
     for (name, form) in names.into_iter().filter_map(SegmentName::parse) {
         let forms = found.entry(name).or_default();
         match form {
             Form::Plain => forms.0 = true,
             Form::Zst => forms.1 = true,
+            Form::Age(claim) => forms.2 = forms.2.max(Some(claim)),
         }
     }
     found
         .into_iter()
-        .map(|(name, (plain, zst))| Segment { name, plain, zst })
+        .map(|(name, (plain, zst, age))| Segment {
+            name,
+            plain,
+            zst,
+            age,
+        })
         .collect()
 }
 
@@ -194,11 +249,23 @@ mod tests {
             name("2026-11-20-017.jsonl.zst"),
             Some(("2026-11-20-017".into(), Form::Zst))
         );
+        assert_eq!(
+            name("2026-11-20-017.7-900.jsonl.zst.age"),
+            Some((
+                "2026-11-20-017".into(),
+                Form::Age(Claim { first: 7, end: 900 })
+            ))
+        );
         for file in [
             "2026-11-20-000.torn",
             "2026-11-20-000.jsonl.zst.tmp",
             "2026-11-20-1000.jsonl",
             "2026-11-20-00.jsonl",
+            "2026-11-20-000.jsonl.zst.age",
+            "2026-11-20-000.7-7.jsonl.zst.age",
+            "2026-11-20-000.07-9.jsonl.zst.age",
+            "2026-11-20-000.7-9.jsonl.age",
+            "2026-11-20-000.7-9.jsonl.zst.age.tmp",
             "2026-11-20.jsonl",
             "2026-1-20-000.jsonl",
             "-000.jsonl",

@@ -10,13 +10,13 @@ mod connection;
 mod intake;
 mod open;
 mod own;
+mod retention;
 mod rotate;
 mod space;
 mod timer;
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,6 +29,8 @@ use crate::dir::DataDir;
 use crate::limits::{CONNECTIONS, ORPHAN_GRACE, READ_CHUNK_BYTES};
 use crate::log::{CommitError, Log, SealError};
 use crate::open_calls::OpenCalls;
+use crate::recipients::Recipients;
+use crate::retention::Retention;
 
 pub use self::ask::{AskError, ask_status, ask_stop};
 pub use self::open::{OpenLog, OpenLogError};
@@ -42,6 +44,10 @@ pub struct ServeOptions {
     pub leave_after: Option<Duration>,
     /// Make a checkpoint at the latest this long after a record that none covers.
     pub checkpoint_interval: Duration,
+    /// How long records are kept.
+    pub retention: Retention,
+    /// Encrypt closed segments to these.
+    pub encrypt: Option<Arc<Recipients>>,
     /// Wall clock.
     pub clock: Arc<dyn Clock>,
     /// Random bits of the operating system, for identifiers.
@@ -115,7 +121,7 @@ pub struct Server {
     idle_since: Instant,
     last_record: Instant,
     unsealed_since: Option<Instant>,
-    compressing: Option<JoinHandle<()>>,
+    retaining: retention::Retaining,
     /// After a failed checkpoint: when to try again.
     seal_again: Option<Instant>,
     /// What connections are read through.
@@ -175,6 +181,11 @@ impl Server {
             // Sources of an earlier recorder cannot come back to one without a socket.
             Intake::Pair(stream) => (None, vec![Connection::new(0, stream)?], Duration::ZERO),
         };
+        let retaining = retention::Retaining::new(
+            !options.retention.keeps_all(),
+            options.encrypt.is_some(),
+            now,
+        );
         let mut server = Self {
             space: space::Watch::new(options.space, Arc::clone(&options.room)),
             losses: space::Losses::default(),
@@ -197,7 +208,7 @@ impl Server {
             idle_since: now,
             last_record: now,
             unsealed_since: None,
-            compressing: None,
+            retaining,
             seal_again: None,
             chunk: vec![0; READ_CHUNK_BYTES].into_boxed_slice(),
         };
@@ -392,10 +403,7 @@ impl Server {
         self.record_losses_now()?;
         self.record_closed(left)?;
         self.seal()?;
-        // The lock must not be given up while a thread of ours still writes.
-        if let Some(thread) = self.compressing.take() {
-            drop(thread.join());
-        }
+        self.retaining.join();
         Ok(())
     }
 }

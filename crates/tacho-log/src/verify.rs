@@ -10,6 +10,7 @@ mod tiles;
 mod walk;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tacho_event::Timestamp;
@@ -20,6 +21,7 @@ use crate::disk::{RealDisk, read_limited};
 use crate::key::VerifyingKey;
 use crate::limits::{NOTE_BYTES, VERIFY_ATTEMPTS};
 use crate::minimum::minimum_index;
+use crate::recipients::Identities;
 
 use keys::Followed;
 pub use keys::{KeyPolicy, KeyPolicyError, Validity};
@@ -38,6 +40,8 @@ pub struct VerifyOptions {
     pub not_before: Option<Timestamp>,
     /// Records that were younger than this when retention removed them are a finding.
     pub min_retention: Option<Duration>,
+    /// Keys for encrypted segments; what they do not open is checked by its hashes.
+    pub identities: Option<Arc<Identities>>,
 }
 
 /// Checks everything that the log, the keys and the options allow to be checked. Every failure is a

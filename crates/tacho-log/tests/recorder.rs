@@ -16,6 +16,7 @@ use tacho_event::{
 };
 use tacho_log::key::SigningKey;
 use tacho_log::reader::Reader;
+use tacho_log::retention::Retention;
 use tacho_log::{
     Clock as _, Connect, ConnectError, DataDir, Intake, Left, LogOptions, OpenLog, Patience,
     RecordError, Recorder, RecorderOptions, RecorderThreads, ServeError, ServeOptions, Server,
@@ -36,6 +37,8 @@ fn serve_options() -> ServeOptions {
         digest_key: DigestKey::new([9; 32]),
         leave_after: None,
         checkpoint_interval: Duration::from_secs(60),
+        retention: Retention::KEEP_ALL,
+        encrypt: None,
         clock: Arc::new(SystemClock),
         entropy: 77,
         version: "test",

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -67,6 +68,9 @@ pub(crate) enum Command {
     Install(Install),
     /// Undo `tacho install`
     Uninstall(Install),
+    /// Keep records from being removed by retention, while somebody needs them
+    #[command(subcommand)]
+    Hold(Hold),
     /// See what redaction does
     #[command(subcommand)]
     Redact(Redact),
@@ -167,6 +171,9 @@ pub(crate) struct Tail {
     /// Go on with new records as they come
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// age identities (AGE-SECRET-KEY-1…) for encrypted segments
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
     /// JSON Lines, as when piped
     #[arg(long)]
     pub(crate) json: bool,
@@ -176,6 +183,9 @@ pub(crate) struct Tail {
 pub(crate) struct Show {
     /// A record's `id` or `seq`, or a `call`
     pub(crate) id: String,
+    /// age identities (AGE-SECRET-KEY-1…) for encrypted segments
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
     /// The records as JSON Lines, as when piped
     #[arg(long)]
     pub(crate) json: bool,
@@ -200,6 +210,13 @@ pub(crate) struct Verify {
     /// With --proof: the record that it is about, where the proof does not bring it; `-`: from stdin
     #[arg(long, value_name = "FILE", requires = "proof")]
     pub(crate) record: Option<PathBuf>,
+    /// age identities (AGE-SECRET-KEY-1…) for encrypted segments; without them their hashes are checked,
+    /// and not the records
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// Fail when retention removed records younger than this, as in 90d
+    #[arg(long, value_name = "DURATION", value_parser = crate::quantity::duration)]
+    pub(crate) min_retention: Option<Duration>,
     /// Print a JSON report
     #[arg(long)]
     pub(crate) json: bool,
@@ -296,6 +313,40 @@ pub(crate) enum ScopeArg {
     User,
     /// Of the project
     Project,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hold {
+    /// Hold records from now on; it is recorded
+    Add(HoldAdd),
+    /// End a hold; it is recorded
+    Remove(HoldRemove),
+    /// Show the holds in force
+    List(Json),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldAdd {
+    /// What to call it: a case number
+    pub(crate) name: String,
+    /// The first record: its `seq`, a day, an instant, or how long ago [default: the oldest]
+    #[arg(long, value_name = "SEQ|TIME")]
+    pub(crate) from: Option<String>,
+    /// The first record that is not held any more [default: all that comes is held]
+    #[arg(long, value_name = "SEQ|TIME")]
+    pub(crate) to: Option<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldRemove {
+    /// Which one
+    pub(crate) name: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod export;
+mod hold;
 mod install;
 mod key;
 mod proof;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Export(args) => export::run(dir, &args),
         Command::Install(args) => install::install(&args, dir),
         Command::Uninstall(args) => install::uninstall(&args),
+        Command::Hold(args) => hold::run(dir, args),
         Command::Redact(args) => redact::run(dir, args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer { root } => demo::server(&root),

@@ -3,6 +3,8 @@
 //!
 //! A change of it is recorded (`config_changed`): nobody turns recording down in silence.
 
+pub(crate) mod evidence;
+pub(crate) mod retention;
 mod rules;
 mod space;
 
@@ -33,6 +35,10 @@ pub(crate) struct Config {
     rule: Vec<Spanned<rules::Entry>>,
     /// When little room is left; what it means is [`Config::space`].
     space: space::Section,
+    /// How long records are kept.
+    pub(crate) retention: retention::Chosen,
+    /// Who may read what is kept encrypted.
+    pub(crate) evidence: evidence::Evidence,
 }
 
 impl Config {

@@ -21,6 +21,8 @@ mod keys;
 mod load;
 #[path = "journeys/proofs.rs"]
 mod proofs;
+#[path = "journeys/retention.rs"]
+mod retention;
 #[path = "journeys/rules.rs"]
 mod rules;
 #[path = "journeys/servers.rs"]

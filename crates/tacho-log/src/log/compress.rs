@@ -21,10 +21,10 @@ pub fn compress_segment(disk: &dyn Disk, segment: &Path) -> io::Result<PathBuf> 
 
     // A crash in here leaves a temporary file, which the next attempt replaces.
     let file = create_over(disk, &temp)?;
-    let mut encoder = zstd::Encoder::new(At { file, offset: 0 }, ZSTD_LEVEL)?;
+    let mut encoder = zstd::Encoder::new(At::new(file), ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
     io::copy(&mut disk.read(segment)?, &mut encoder)?;
-    encoder.finish()?.file.sync()?;
+    encoder.finish()?.sync()?;
 
     // The plain segment is the only good copy until this one was read back.
     if !same(disk.read(segment)?, zstd::Decoder::new(disk.read(&temp)?)?)? {
@@ -42,9 +42,21 @@ pub fn compress_segment(disk: &dyn Disk, segment: &Path) -> io::Result<PathBuf> 
     Ok(path)
 }
 
-struct At {
+/// A file of the [`Disk`], written from its beginning on.
+pub(super) struct At {
     file: Box<dyn DiskFile>,
     offset: u64,
+}
+
+impl At {
+    pub(super) fn new(file: Box<dyn DiskFile>) -> Self {
+        Self { file, offset: 0 }
+    }
+
+    /// Makes durable what was written.
+    pub(super) fn sync(mut self) -> io::Result<()> {
+        self.file.sync()
+    }
 }
 
 impl Write for At {

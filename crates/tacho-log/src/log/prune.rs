@@ -18,9 +18,9 @@ use super::{Log, OpenError};
 use crate::dir::LogDir;
 use crate::disk::Disk;
 use crate::minimum;
-use crate::segment::{Line, LineHead, Segment, day_start, segments_among};
+use crate::segment::{Form, Line, LineHead, Segment, day_start, segments_among};
 
-const DAY_NANOS: u64 = 86_400_000_000_000;
+pub(super) const DAY_NANOS: u64 = 86_400_000_000_000;
 
 /// Why the minimum index was not raised.
 #[derive(Debug, Error)]
@@ -80,6 +80,11 @@ pub fn remove_pruned(disk: &dyn Disk, log: &LogDir) -> Result<(), OpenError> {
     let names = disk.list(&dir).map_err(failed(&dir))?;
     let segments = segments_among(names.iter().map(String::as_str));
     let below = below(disk, &dir, &segments, minimum)?;
+    if below > 0 {
+        // The number may be seen and not durable, when replacing it failed halfway: a power failure would
+        // bring the old one back, and the records would be missing.
+        disk.sync_dir(log.root()).map_err(failed(log.root()))?;
+    }
     let (pruned, kept) = segments.split_at_checked(below).unwrap_or((&segments, &[]));
     remove(disk, log, pruned, kept)
 }
@@ -149,7 +154,9 @@ fn is_declared(
     minimum: u64,
     size: u64,
 ) -> Result<bool, OpenError> {
-    for segment in segments.iter().rev() {
+    // What is encrypted was sealed long ago.
+    let clear = |segment: &&Segment| !matches!(segment.form(), Form::Age(_));
+    for segment in segments.iter().rev().filter(clear) {
         let path = dir.join(segment.file());
         let mut lines = lines(disk, &path, segment.form())?;
         while let Ok(Some(line)) = lines.next() {

@@ -15,7 +15,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::key::VerifyingKey;
 use crate::limits::BATCH_BYTES;
 use crate::merkle::{Hash, leaf_hash};
-use crate::segment::{Form, Line, LineHead, Lines, Segment, segments_among};
+use crate::segment::{Claim, Form, Line, LineHead, Lines, Segment, segments_among};
 
 /// All that a [`super::Log`] starts from.
 pub(super) struct Found {
@@ -133,6 +133,9 @@ pub(super) fn first_seq(
     dir: &Path,
     segment: &Segment,
 ) -> Result<Option<u64>, OpenError> {
+    if let Form::Age(claim) = segment.form() {
+        return Ok(Some(claim.first));
+    }
     let path = dir.join(segment.file());
     let mut lines = lines(disk, &path, segment.form())?;
     let line = lines.next().map_err(failed(&path))?;
@@ -221,6 +224,9 @@ impl Scan<'_> {
 
     fn segment(&mut self, segment: &Segment, newest: bool) -> Result<Option<Tail>, OpenError> {
         let file = segment.file();
+        if let Form::Age(claim) = segment.form() {
+            return self.encrypted(claim, file);
+        }
         let path = self.dir.join(&file);
         let mut lines = lines(self.disk, &path, segment.form())?;
         let mut unsealed_at = 0;
@@ -275,6 +281,20 @@ impl Scan<'_> {
             good_bytes,
             torn_bytes,
         }))
+    }
+
+    /// Passes over records that were sealed when they were encrypted, and that a writer cannot read.
+    fn encrypted(&mut self, claim: Claim, file: String) -> Result<Option<Tail>, OpenError> {
+        if claim.first != self.next || claim.end > self.size {
+            let what = format!(
+                "the name says {claim}, and {} records are sealed",
+                self.size
+            );
+            let seq = self.next;
+            return Err(OpenError::Damaged { seq, file, what });
+        }
+        self.next = claim.end;
+        Ok(None)
     }
 
     /// Takes in one line; says what is wrong when it is not the next record.

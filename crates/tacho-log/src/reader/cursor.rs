@@ -1,12 +1,17 @@
+use std::sync::Arc;
+
+use super::locate::Opened;
 use super::{ReadError, locate};
 use crate::dir::LogDir;
 use crate::minimum::minimum_index;
-use crate::segment::{Form, Line, LineHead, Lines, SegmentName};
+use crate::recipients::Identities;
+use crate::segment::{Claim, Form, Line, LineHead, Lines, SegmentName};
 
 /// Walks the lines of all segments, follows the live one as it grows, and moves on when it is closed.
 /// One walk serves readers and the verifier, so that they see the same log.
 pub(crate) struct Cursor {
     dir: LogDir,
+    identities: Option<Arc<Identities>>,
     from: u64,
     /// The `seq` that the next record must have; unknown before the first.
     expected: Option<u64>,
@@ -40,23 +45,45 @@ pub(crate) enum Step<'a> {
         file: String,
         what: String,
     },
+    /// These records are encrypted to others; the walk goes on behind them.
+    Unread { from: u64, to: u64, file: String },
     /// Nothing more for now. `torn` bytes follow that are no whole line, or not yet.
     End { torn: usize },
 }
 
 /// What one look at a segment gave.
 enum Look {
-    Line { file: String },
-    Gone { file: String },
-    TooLong { file: String },
-    Unreadable { file: String, what: String },
-    Over { torn: usize, file: String },
+    Line {
+        file: String,
+        /// What the name of an encrypted segment claims, with its first line.
+        claim: Option<Claim>,
+    },
+    Gone {
+        file: String,
+    },
+    Locked {
+        claim: Claim,
+        file: String,
+    },
+    TooLong {
+        file: String,
+    },
+    Unreadable {
+        file: String,
+        what: String,
+    },
+    Over {
+        torn: usize,
+        file: String,
+        claim: Option<Claim>,
+    },
 }
 
 impl Cursor {
     pub(crate) fn new(dir: &LogDir, from: u64) -> Self {
         Self {
             dir: dir.clone(),
+            identities: None,
             from,
             expected: None,
             exact: from == 0,
@@ -72,6 +99,11 @@ impl Cursor {
             exact: true,
             ..Self::new(dir, from)
         }
+    }
+
+    /// With keys for encrypted segments.
+    pub(crate) fn with_identities(self, identities: Option<Arc<Identities>>) -> Self {
+        Self { identities, ..self }
     }
 
     /// The `seq` that the next record should have.
@@ -100,7 +132,13 @@ impl Cursor {
             }
             let seq = self.expected();
             match self.look()? {
-                Look::Line { file } => match self.judge() {
+                Look::Line { file, claim } => match self.judge() {
+                    Judged::Next(seq) if claim.is_some_and(|claim| claim.first != seq) => {
+                        self.held = Some(seq);
+                        let what =
+                            "it is the first one in this file, whose name says another".to_owned();
+                        return Ok(Step::Damage { seq, file, what });
+                    }
                     Judged::Next(seq) if seq < self.from => {}
                     Judged::Next(seq) => {
                         return Ok(Step::Record {
@@ -124,6 +162,12 @@ impl Cursor {
                     let what = "it is longer than a record may be".to_owned();
                     return Ok(Step::Damage { seq, file, what });
                 }
+                Look::Locked { claim, file } => {
+                    self.leave()?;
+                    if let Some(step) = self.pass_over(claim, file) {
+                        return Ok(step);
+                    }
+                }
                 Look::Gone { file } => {
                     self.leave()?;
                     // Retention may have removed it since it was listed.
@@ -136,7 +180,7 @@ impl Cursor {
                     self.leave()?;
                     return Ok(Step::Damage { seq, file, what });
                 }
-                Look::Over { torn, file } => {
+                Look::Over { torn, file, claim } => {
                     let closed = self.at.as_ref().is_some_and(|place| place.closed);
                     if !closed {
                         if self.see_newer()? {
@@ -145,6 +189,12 @@ impl Cursor {
                         return Ok(Step::End { torn });
                     }
                     self.leave()?;
+                    if let Some(claim) = claim.filter(|claim| claim.end != seq && torn == 0) {
+                        self.expected = Some(seq.max(claim.end));
+                        let what =
+                            format!("the file's name says {claim}, and it ends before {seq}");
+                        return Ok(Step::Damage { seq, file, what });
+                    }
                     if torn > 0 {
                         let what = format!("the segment ends within it, after {torn} bytes");
                         return Ok(Step::Damage { seq, file, what });
@@ -172,30 +222,56 @@ impl Cursor {
             return Ok(Look::Over {
                 torn: 0,
                 file: String::new(),
+                claim: None,
             });
         };
         let (lines, form) = match place.lines.take() {
             Some(open) => place.lines.insert(open),
-            None => match locate::open(&self.dir, &place.segment, place.offset)? {
-                Some(open) => place.lines.insert(open),
-                None => {
+            None => match locate::open(
+                &self.dir,
+                &place.segment,
+                place.offset,
+                self.identities.as_deref(),
+            )? {
+                Opened::Lines(lines, form) => place.lines.insert((lines, form)),
+                Opened::Locked(claim) => {
+                    let file = place.segment.file(Form::Age(claim));
+                    return Ok(Look::Locked { claim, file });
+                }
+                Opened::Damaged(claim, what) => {
+                    let file = place.segment.file(Form::Age(claim));
+                    return Ok(Look::Unreadable { file, what });
+                }
+                Opened::Gone => {
                     return Ok(Look::Gone {
                         file: place.segment.file(Form::Plain),
                     });
                 }
             },
         };
+        let claim = match form {
+            Form::Age(claim) => Some(*claim),
+            Form::Plain | Form::Zst => None,
+        };
         let file = || place.segment.file(*form);
         let look = match lines.next() {
             Ok(Some(Line::Whole(line))) => {
                 self.line.clear();
                 self.line.extend_from_slice(line);
-                Look::Line { file: file() }
+                let claim = claim.filter(|_| place.offset == 0);
+                Look::Line {
+                    file: file(),
+                    claim,
+                }
             }
             Ok(Some(Line::TooLong)) => Look::TooLong { file: file() },
             Ok(Some(Line::Torn(rest))) => {
                 let torn = rest.len();
-                let look = Look::Over { torn, file: file() };
+                let look = Look::Over {
+                    torn,
+                    file: file(),
+                    claim,
+                };
                 place.lines = None;
                 return Ok(look);
             }
@@ -203,12 +279,13 @@ impl Cursor {
                 let look = Look::Over {
                     torn: 0,
                     file: file(),
+                    claim,
                 };
                 place.lines = None;
                 return Ok(look);
             }
-            // What zstd says of a damaged file is a finding, and not a reason to stop.
-            Err(error) if *form == Form::Zst => Look::Unreadable {
+            // What zstd and age say of a damaged file is a finding, and not a reason to stop.
+            Err(error) if *form != Form::Plain => Look::Unreadable {
                 file: file(),
                 what: error.to_string(),
             },
@@ -219,6 +296,31 @@ impl Cursor {
         };
         place.offset = lines.offset();
         Ok(look)
+    }
+
+    /// Goes on behind the records of a segment that is encrypted to others. `None` when nobody asked for them.
+    fn pass_over(&mut self, claim: Claim, file: String) -> Option<Step<'static>> {
+        let expected = match (self.expected, self.exact) {
+            (None, true) if claim.first > self.from => Some(self.from),
+            (expected, _) => expected,
+        };
+        self.expected = Some(claim.end);
+        let from = claim.first.max(self.from);
+        if let Some(expected) = expected.filter(|expected| *expected != claim.first)
+            && let Judged::Misplaced { .. } = self.gap(expected, claim.first)
+        {
+            let what = format!("the file's name says {claim}");
+            return Some(Step::Damage {
+                seq: expected,
+                file,
+                what,
+            });
+        }
+        (from < claim.end).then_some(Step::Unread {
+            from,
+            to: claim.end,
+            file,
+        })
     }
 
     /// Whether the line is the next record. Of one that is not, the walk takes up the count.

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::ReadError;
 use crate::dir::LogDir;
 use crate::limits::{RECORD_BYTES, SEGMENT_READ_BYTES};
-use crate::segment::{Form, Line, LineHead, Lines, Segment, SegmentName, segments_among};
+use crate::recipients::{DecryptError, Identities};
+use crate::segment::{Claim, Form, Line, LineHead, Lines, Segment, SegmentName, segments_among};
 
 /// The segments as they are now, in log order.
 pub(super) fn segments(dir: &LogDir) -> Result<Vec<Segment>, ReadError> {
@@ -32,9 +33,59 @@ pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> ReadError {
     }
 }
 
+/// A segment that was looked for.
+pub(super) enum Opened {
+    Lines(Lines, Form),
+    /// It is encrypted, and not to us.
+    Locked(Claim),
+    /// It is encrypted, and does not decrypt.
+    Damaged(Claim, String),
+    Gone,
+}
+
 /// Opens a segment at `offset` of its plain bytes. Between listing and opening the writer may have
-/// compressed it, so both forms are tried. `None` when it is gone.
+/// compressed or encrypted it, so all forms are tried.
 pub(super) fn open(
+    dir: &LogDir,
+    name: &SegmentName,
+    offset: u64,
+    identities: Option<&Identities>,
+) -> Result<Opened, ReadError> {
+    if let Some((lines, form)) = open_clear(dir, name, offset)? {
+        return Ok(Opened::Lines(lines, form));
+    }
+    let listed = segments(dir)?;
+    let claim = listed.into_iter().find(|segment| segment.name == *name);
+    let Some(claim) = claim.and_then(|segment| segment.age) else {
+        return Ok(Opened::Gone);
+    };
+    let Some(identities) = identities else {
+        return Ok(Opened::Locked(claim));
+    };
+    let path = dir.segments().join(name.file(Form::Age(claim)));
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::Gone),
+        file => file.map_err(failed(&path))?,
+    };
+    let clear = match identities.decrypt(Box::new(file)) {
+        Ok(clear) => clear,
+        Err(DecryptError::NotForUs) => return Ok(Opened::Locked(claim)),
+        Err(error @ DecryptError::Damaged(_)) => {
+            return Ok(Opened::Damaged(claim, error.to_string()));
+        }
+        Err(DecryptError::Io(error)) => return Err(failed(&path)(error)),
+    };
+    let mut lines = Lines::new(clear, Form::Age(claim)).map_err(failed(&path))?;
+    skip(&mut lines, offset);
+    Ok(Opened::Lines(lines, Form::Age(claim)))
+}
+
+/// Damage is met again, and named, by whoever reads on.
+fn skip(lines: &mut Lines, offset: u64) {
+    while lines.offset() < offset && matches!(lines.next(), Ok(Some(_))) {}
+}
+
+fn open_clear(
     dir: &LogDir,
     name: &SegmentName,
     offset: u64,
@@ -50,10 +101,9 @@ pub(super) fn open(
                 file.seek(SeekFrom::Start(offset)).map_err(failed(&path))?;
                 Lines::at(Box::new(file), offset)
             }
-            Form::Zst => {
+            Form::Zst | Form::Age(_) => {
                 let mut lines = Lines::new(Box::new(file), form).map_err(failed(&path))?;
-                // Damage is met again, and named, by whoever reads on.
-                while lines.offset() < offset && matches!(lines.next(), Ok(Some(_))) {}
+                skip(&mut lines, offset);
                 lines
             }
         };
@@ -63,9 +113,10 @@ pub(super) fn open(
 }
 
 /// The `seq` that a segment begins with; `None` when its first line does not say.
-fn first_seq(dir: &LogDir, name: &SegmentName) -> Result<Option<u64>, ReadError> {
-    let Some((mut lines, _)) = open(dir, name, 0)? else {
-        return Ok(None);
+fn first_seq(dir: &LogDir, segment: &Segment) -> Result<Option<u64>, ReadError> {
+    let claimed = segment.age.map(|claim| claim.first);
+    let Some((mut lines, _)) = open_clear(dir, &segment.name, 0)? else {
+        return Ok(claimed);
     };
     Ok(match lines.next() {
         Ok(Some(Line::Whole(line))) => LineHead::parse(line).map(|head| head.seq),
@@ -78,7 +129,7 @@ pub(super) fn start(dir: &LogDir, from: u64) -> Result<Option<(SegmentName, u64)
     let segments = segments(dir)?;
     if from > 0 {
         for segment in segments.iter().rev() {
-            if first_seq(dir, &segment.name)?.is_some_and(|seq| seq <= from) {
+            if first_seq(dir, segment)?.is_some_and(|seq| seq <= from) {
                 let offset = if segment.plain {
                     near(dir, &segment.name, from)?
                 } else {
@@ -143,6 +194,7 @@ pub(super) fn end(dir: &LogDir) -> Result<u64, ReadError> {
         let last = match segment.form() {
             Form::Plain => last_of_plain(dir, &segment.name)?,
             Form::Zst => None,
+            Form::Age(claim) => Some(claim.end.saturating_sub(1)),
         };
         let last = match last {
             Some(last) => Some(last),
@@ -177,7 +229,7 @@ fn last_of_plain(dir: &LogDir, name: &SegmentName) -> Result<Option<u64>, ReadEr
 }
 
 fn last_by_reading(dir: &LogDir, name: &SegmentName) -> Result<Option<u64>, ReadError> {
-    let Some((mut lines, _)) = open(dir, name, 0)? else {
+    let Some((mut lines, _)) = open_clear(dir, name, 0)? else {
         return Ok(None);
     };
     let mut last = None;

@@ -27,11 +27,12 @@ pub(crate) enum Line<'a> {
 }
 
 impl Lines {
-    /// Reads a segment in the given form from its beginning.
+    /// Reads a segment in the given form from its beginning; of an encrypted one the source is what was
+    /// decrypted.
     pub(crate) fn new(source: Box<dyn Read + Send>, form: Form) -> io::Result<Self> {
         let source = match form {
             Form::Plain => source,
-            Form::Zst => {
+            Form::Zst | Form::Age(_) => {
                 let mut decoder = zstd::stream::read::Decoder::new(source)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;
                 Box::new(decoder)

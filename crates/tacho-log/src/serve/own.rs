@@ -106,7 +106,7 @@ impl Server {
     }
 
     /// Appends and commits events of our own; `false` when the disk did not take them.
-    fn commit_own(&mut self, events: Vec<Event>) -> Result<bool, ServeError> {
+    pub(super) fn commit_own(&mut self, events: Vec<Event>) -> Result<bool, ServeError> {
         // What sources submitted must not share its fate with ours.
         self.commit();
         self.acknowledge_without_recording()?;
@@ -217,6 +217,7 @@ impl Server {
             "free_bytes": self.space.free(),
             "space": self.space.word(),
             "tamper_suspected": self.tampered,
+            "retention": self.retaining.status(),
             "uptime_seconds": self.started.elapsed().as_secs(),
         })
         .to_string()
@@ -263,8 +264,8 @@ impl Recent {
         let newest = u64::try_from(IN_FLIGHT_RECORDS).unwrap_or(u64::MAX);
         let records = Reader::new(dir.log()).last(newest).ok()?;
         let ids = records
-            .map_while(Result::ok)
-            .filter_map(|(_, record)| id_of(&record));
+            // What is encrypted is older than what a source submits again.
+            .filter_map(|record| id_of(&record.ok()?.1));
         Some(Self {
             ids: ids.collect(),
             since: Instant::now(),

@@ -6,9 +6,8 @@ use tacho_event::EventType;
 
 use super::connection::Connection;
 use super::{ServeError, Server, open, own};
-use crate::disk::RealDisk;
 use crate::limits::RETRY_INTERVAL;
-use crate::log::{SealError, compress_segment};
+use crate::log::SealError;
 
 impl Server {
     pub(super) fn keep_time(&mut self) -> Result<(), ServeError> {
@@ -33,8 +32,7 @@ impl Server {
         if self.seal_at().is_some_and(|due| due <= now) {
             self.seal()?;
         }
-        self.compress();
-        Ok(())
+        self.work_beside()
     }
 
     /// Intents of sources that did not come back.
@@ -86,31 +84,6 @@ impl Server {
         }
     }
 
-    /// Compresses closed segments beside the loop, one at a time. What is not finished when the
-    /// process ends is done by the next opening.
-    fn compress(&mut self) {
-        if self
-            .compressing
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-        {
-            return;
-        }
-        self.compressing = None;
-        let closed = self.log.closed_segments();
-        if closed.is_empty() {
-            return;
-        }
-        let work = move || {
-            for segment in closed {
-                // One that cannot be compressed stays as it is, whole and readable.
-                drop(compress_segment(&RealDisk, &segment));
-            }
-        };
-        let thread = std::thread::Builder::new().name("recorder-compress".to_owned());
-        self.compressing = thread.spawn(work).ok();
-    }
-
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let heartbeat = (!self.connections.is_empty())
             .then(|| self.last_record + self.options.checkpoint_interval);
@@ -123,6 +96,7 @@ impl Server {
             recent,
             self.space.look_at(),
             self.losses.due(),
+            self.retaining.deadline(),
         ]
         .into_iter()
         .flatten()

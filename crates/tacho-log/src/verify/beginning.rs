@@ -80,8 +80,13 @@ impl Beginning {
     }
 
     /// After the last record; `size` is the checkpoint's.
-    pub(super) fn report(self, size: u64, report: &mut Report) {
+    pub(super) fn report(self, size: u64, some_unread: bool, report: &mut Report) {
         if self.declared {
+            return;
+        }
+        if some_unread && self.minimum <= size {
+            let what = "whether a record says where the log begins: it may be among those that were not read";
+            report.notes.push(what.to_owned());
             return;
         }
         let what = if self.minimum > size {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tacho_event::EventId;
 
-use super::Report;
+use super::{Report, VerifyOptions};
 use crate::dir::LogDir;
 use crate::limits::{FINDINGS, OPEN_INTENTS};
 use crate::reader::{Cursor, Step};
@@ -47,6 +47,13 @@ pub(super) struct Pairs {
     unmatched: Vec<Unmatched>,
     more_unmatched: u64,
     overflow: bool,
+}
+
+/// Which records an intent or an outcome may be among that was not seen.
+pub(super) struct Unseen {
+    pub(super) minimum: u64,
+    /// After the last record that could not be read.
+    pub(super) unread_to: Option<u64>,
 }
 
 struct Unmatched {
@@ -91,8 +98,8 @@ impl Pairs {
     pub(super) fn report(
         mut self,
         dir: &LogDir,
-        minimum: u64,
-        writer_running: bool,
+        unseen: Unseen,
+        options: &VerifyOptions,
         file: &str,
         report: &mut Report,
     ) {
@@ -103,8 +110,8 @@ impl Pairs {
             report.incomplete(None, None, what);
             return;
         }
-        self.forget_second_outcomes(dir);
-        self.excuse_pruned(minimum, report);
+        self.forget_second_outcomes(dir, options);
+        self.excuse_unseen(&unseen, report);
         for Unmatched {
             seq, file, what, ..
         } in self.unmatched
@@ -119,20 +126,29 @@ impl Pairs {
             report.incomplete(None, None, what);
         }
         report.open_intents = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
-        if let Some(first) = self.open.values().min().filter(|_| !writer_running) {
-            let what = format!("{} intents from here on have no outcome", self.open.len());
+        let unread_to = unseen.unread_to.unwrap_or(0);
+        let late = self.open.values().filter(|seq| **seq >= unread_to);
+        let (count, first) = (late.clone().count(), late.min());
+        if count < self.open.len() {
+            let count = self.open.len() - count;
+            report.notes.push(format!(
+                "{count} intents have no outcome among the records that were read"
+            ));
+        }
+        if let Some(first) = first.filter(|_| !options.writer_running) {
+            let what = format!("{count} intents from here on have no outcome");
             report.incomplete(Some(*first), Some(file), what);
         }
     }
 
-    /// The intent may have been pruned while its outcome was kept.
-    fn excuse_pruned(&mut self, minimum: u64, report: &mut Report) {
-        if minimum == 0 || self.unmatched.is_empty() {
+    /// The intent may be pruned, or encrypted to others, while its outcome is here.
+    fn excuse_unseen(&mut self, unseen: &Unseen, report: &mut Report) {
+        if unseen.minimum == 0 && unseen.unread_to.is_none() || self.unmatched.is_empty() {
             return;
         }
         let unmatched = u64::try_from(self.unmatched.len()).unwrap_or(u64::MAX);
         report.notes.push(format!(
-            "{} outcomes name intents that are not in the log: they may be among the pruned records",
+            "{} outcomes name intents that were not read: they may be among the pruned or encrypted records",
             self.more_unmatched.saturating_add(unmatched)
         ));
         self.unmatched.clear();
@@ -142,11 +158,11 @@ impl Pairs {
     /// A source may come back after its intent was written off as interrupted, so an intent may have
     /// two outcomes. To keep all intents in mind for that would take memory without bound; it is rare,
     /// so the log is read once more.
-    fn forget_second_outcomes(&mut self, dir: &LogDir) {
+    fn forget_second_outcomes(&mut self, dir: &LogDir, options: &VerifyOptions) {
         let Some(last) = self.unmatched.last().map(|unmatched| unmatched.seq) else {
             return;
         };
-        let mut cursor = Cursor::new(dir, 0);
+        let mut cursor = Cursor::new(dir, 0).with_identities(options.identities.clone());
         loop {
             match cursor.next() {
                 Ok(Step::Record { seq, line }) if seq < last => {
@@ -159,7 +175,7 @@ impl Pairs {
                             .retain(|outcome| outcome.intent != found || outcome.seq < seq);
                     }
                 }
-                Ok(Step::Damage { .. }) => {}
+                Ok(Step::Damage { .. } | Step::Unread { .. }) => {}
                 Ok(Step::Record { .. } | Step::End { .. }) | Err(_) => return,
             }
         }

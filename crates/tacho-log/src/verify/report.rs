@@ -19,6 +19,8 @@ pub struct Report {
     pub minimum_index: u64,
     /// Records found in their place, sealed or not.
     pub records: u64,
+    /// Records that are encrypted to others: their hashes are under the root, and nobody read them.
+    pub unread: u64,
     /// Those after the checkpoint: in order, and not yet proven.
     pub unsealed: u64,
     /// Tiles compared with the records.
@@ -81,6 +83,7 @@ impl Report {
             root: None,
             minimum_index: 0,
             records: 0,
+            unread: 0,
             unsealed: 0,
             tiles: 0,
             open_intents: 0,

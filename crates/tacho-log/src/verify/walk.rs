@@ -1,7 +1,7 @@
 use tacho_event::Timestamp;
 
 use super::beginning::Beginning;
-use super::pairs::{Paired, Pairs};
+use super::pairs::{Paired, Pairs, Unseen};
 use super::quick::quick;
 use super::tiles::Tiles;
 use super::{Kept, Report, VerifyOptions};
@@ -28,6 +28,7 @@ pub(super) fn walk(
         beginning: Beginning::new(minimum, options.min_retention),
         kept,
         not_before: options.not_before,
+        unread_to: None,
         tail: None,
         newest: None,
         root_is_right: false,
@@ -35,7 +36,7 @@ pub(super) fn walk(
     };
     walk.at_size(report);
     walk.hashes_to(minimum, report);
-    let mut cursor = Cursor::exactly(dir, minimum);
+    let mut cursor = Cursor::exactly(dir, minimum).with_identities(options.identities.clone());
     let mut record = Vec::new();
     let readable = loop {
         let expected = cursor.expected();
@@ -46,6 +47,7 @@ pub(super) fn walk(
                 record.extend_from_slice(line);
                 walk.record(seq, &record, &|| cursor.file(), report);
             }
+            Ok(Step::Unread { from, to, file }) => walk.unread(from, to, &file, report),
             Ok(Step::Damage { seq, file, what }) => walk.damage(seq, file, what, report),
             Ok(Step::End { torn }) => {
                 walk.end(expected, torn, &cursor.file(), options, report);
@@ -59,10 +61,19 @@ pub(super) fn walk(
     };
     report.newest = walk.newest.take();
     walk.tiles.report(walk.root_is_right, report);
-    walk.beginning.report(size, report);
+    walk.beginning
+        .report(size, walk.unread_to.is_some(), report);
     if readable {
-        walk.pairs
-            .report(dir, minimum, options.writer_running, &cursor.file(), report);
+        walk.pairs.report(
+            dir,
+            Unseen {
+                minimum,
+                unread_to: walk.unread_to,
+            },
+            options,
+            &cursor.file(),
+            report,
+        );
     }
 }
 
@@ -88,6 +99,8 @@ struct Walk<'a> {
     tiles: Tiles<'a>,
     pairs: Pairs,
     beginning: Beginning,
+    /// After the last record that could not be read.
+    unread_to: Option<u64>,
     /// The first damage after the checkpoint: a torn tail, unless a further segment follows.
     tail: Option<(u64, String, String)>,
     newest: Option<String>,
@@ -174,6 +187,20 @@ impl Walk<'_> {
             );
             report.incomplete(Some(seq), Some(&file()), what);
         }
+    }
+
+    /// Records that are encrypted to others: the tiles have their hashes.
+    fn unread(&mut self, from: u64, to: u64, file: &str, report: &mut Report) {
+        if to > self.size {
+            let what = format!(
+                "its name says records up to {to}, and {} are sealed",
+                self.size
+            );
+            return self.damage(from, file.to_owned(), what, report);
+        }
+        report.unread += to.saturating_sub(from);
+        self.unread_to = Some(to);
+        self.hashes_to(to, report);
     }
 
     /// A change of the key has its proof beside the log.

@@ -84,6 +84,8 @@ pub(crate) fn options(digest_key: tacho_event::DigestKey, config: &Loaded) -> Re
         digest_key,
         leave_after: None,
         checkpoint_interval: Duration::from_secs(60),
+        retention: config.config.retention.0,
+        encrypt: config.config.evidence.segments_to(),
         clock: Arc::new(SystemClock),
         entropy: u64::from_le_bytes(keys::entropy()?),
         version: env!("CARGO_PKG_VERSION"),

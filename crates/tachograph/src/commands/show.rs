@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use memchr::memmem::Finder;
 use tacho_event::{EventId, ParsedRecord};
-use tacho_log::reader::Reader;
+use tacho_log::reader::{ReadError, Reader};
 
 use super::tail::unreadable;
 use crate::args::Show;
 use crate::error::{CliError, Exit, Result};
-use crate::place;
 use crate::render;
 use crate::terminal::{Colour, Output, escape};
+use crate::{identities, place};
 
 /// One call with its rounds and progress; more records than this are cut off, and that is said.
 const SHOWN_RECORDS: usize = 1_000;
@@ -20,7 +20,8 @@ const SHOWN_RECORDS: usize = 1_000;
 type Found = Vec<(Vec<u8>, ParsedRecord)>;
 
 pub(crate) fn run(dir: Option<&Path>, args: &Show) -> Result<ExitCode> {
-    let reader = Reader::new(&place::readers_dir(dir)?);
+    let identities = identities::load(args.identity.as_deref())?;
+    let reader = Reader::new(&place::readers_dir(dir)?).with_identities(identities);
     let id = match args.id.parse::<u64>() {
         Ok(seq) => id_of(&reader, seq)?,
         Err(_not_a_number) => EventId::parse(&args.id)
@@ -33,6 +34,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Show) -> Result<ExitCode> {
                 .hint("see both with: tacho tail --json")
             })?,
     };
+    say_what_is_encrypted(&reader);
     let first = mentioning(&reader, &id)?;
     // A call's records bear its id; whoever asks by the id of one of them wants them all.
     let call = first
@@ -57,11 +59,24 @@ pub(crate) fn run(dir: Option<&Path>, args: &Show) -> Result<ExitCode> {
 fn id_of(reader: &Reader, seq: u64) -> Result<String> {
     let record = reader.records_from(seq).next();
     let record = record.transpose().map_err(unreadable)?;
+    if let Some((first, _)) = record.as_ref().filter(|(found, _)| *found != seq) {
+        let what = format!("record {seq} was removed by retention; the oldest one is {first}");
+        return Err(CliError::new(Exit::Failed, what));
+    }
     let record = record.and_then(|(_, record)| ParsedRecord::parse(&record).ok());
     record.map(|record| record.id).ok_or_else(|| {
         CliError::new(Exit::Failed, format!("there is no record {seq}"))
             .hint("see the newest with: tacho tail")
     })
+}
+
+/// A call may be among records that cannot be read: an answer without them says so.
+fn say_what_is_encrypted(reader: &Reader) {
+    for record in reader.records_from(0) {
+        if let Err(error @ ReadError::Encrypted { .. }) = record {
+            identities::say(&error);
+        }
+    }
 }
 
 /// The records whose own id, call or intent it is. The bytes are searched first: only what mentions the

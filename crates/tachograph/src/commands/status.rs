@@ -2,13 +2,18 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tacho_event::ParsedRecord;
 use tacho_log::checkpoint::Checkpoint;
 use tacho_log::note::Note;
-use tacho_log::{DataDir, LogDir, ask_status};
+use tacho_log::reader::Reader;
+use tacho_log::retention::read_holds;
+use tacho_log::{DataDir, LogDir, ask_status, minimum_index};
 
 use crate::args::Json;
+use crate::config;
 use crate::connect;
 use crate::error::{CliError, Exit, Result};
 use crate::place;
@@ -20,6 +25,11 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
     let log = LogDir::at(&path).ok();
     let sealed = log.as_ref().and_then(sealed_size);
     let bytes = log.as_ref().map(|log| size_of(&log.segments()));
+    let (policy, policy_words) = policy(&path);
+    let oldest = log.as_ref().and_then(oldest);
+    let minimum = log.as_ref().and_then(|log| minimum_index(log).ok());
+    let holds = DataDir::open(&path).ok().map(|dir| read_holds(&dir));
+    let holds = holds.and_then(Result::ok).map(|holds| holds.len());
     let mut out = Output::words(args.json);
     let status = json!({
         "dir": path.display().to_string(),
@@ -27,9 +37,13 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
         "sealed_records": sealed,
         "segment_bytes": bytes,
         "free_bytes": tacho_log::room(&path).ok().map(|room| room.free),
+        "minimum_index": minimum,
+        "oldest": oldest.as_ref().map(|record| &record.timestamp),
+        "retention": policy,
+        "holds": holds,
     });
     super::printed(if out.is_human() {
-        print(&mut out, &status)
+        print(&mut out, &status).and_then(|()| print_retention(&mut out, &status, &policy_words))
     } else {
         out.line(&status.to_string())
     })?;
@@ -112,6 +126,55 @@ fn print(out: &mut Output, status: &Value) -> std::io::Result<()> {
         "segments        {} bytes",
         number(&status["segment_bytes"])
     ))
+}
+
+/// What is kept for how long, as data and in words.
+fn policy(path: &Path) -> (Value, String) {
+    let Ok(dir) = DataDir::open(path) else {
+        return (Value::Null, String::new());
+    };
+    match config::load(&dir) {
+        Ok(loaded) => {
+            let policy = loaded.config.retention.0;
+            let seconds = |age: Duration| age.as_secs();
+            let data = json!({
+                "max_age_seconds": policy.max_age.map(seconds),
+                "max_bytes": policy.max_bytes,
+                "min_age_seconds": seconds(policy.min_age),
+            });
+            (data, config::retention::describe(&policy))
+        }
+        Err(_) => (Value::Null, "unknown: config.toml is unusable".to_owned()),
+    }
+}
+
+fn oldest(log: &LogDir) -> Option<ParsedRecord> {
+    let (_, record) = Reader::new(log).records_from(0).next()?.ok()?;
+    ParsedRecord::parse(&record).ok()
+}
+
+fn print_retention(out: &mut Output, status: &Value, policy: &str) -> std::io::Result<()> {
+    if let Some(oldest) = status["oldest"].as_str() {
+        let minimum = status["minimum_index"].as_u64().unwrap_or(0);
+        out.line(&format!(
+            "oldest record   {}, number {minimum}",
+            escape(oldest)
+        ))?;
+    }
+    if policy.is_empty() {
+        return Ok(());
+    }
+    let holds = match status["holds"].as_u64() {
+        None => "; the holds cannot be read, so nothing is removed".to_owned(),
+        Some(0) => String::new(),
+        Some(holds) => format!("; {holds} holds (tacho hold list)"),
+    };
+    out.line(&format!("retention       {policy}{holds}"))?;
+    let trouble = status.pointer("/recorder/retention/trouble");
+    match trouble.and_then(Value::as_str) {
+        Some(trouble) => out.line(&format!("                {}", escape(trouble))),
+        None => Ok(()),
+    }
 }
 
 /// What the newest checkpoint says it covers; unverified, `tacho verify` does that.

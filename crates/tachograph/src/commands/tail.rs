@@ -9,6 +9,7 @@ use tacho_log::reader::{ReadError, Reader};
 
 use crate::args::Tail;
 use crate::error::{CliError, Exit, Result};
+use crate::identities;
 use crate::place;
 use crate::render;
 use crate::terminal::{self, Output};
@@ -18,7 +19,8 @@ const POLL: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(dir: Option<&Path>, args: &Tail) -> Result<ExitCode> {
     let log = place::readers_dir(dir)?;
-    let reader = Reader::new(&log);
+    let identities = identities::load(args.identity.as_deref())?;
+    let reader = Reader::new(&log).with_identities(identities);
     let mut out = Output::new(args.json);
     let mut damaged = false;
     let end = reader.end().map_err(unreadable)?;
@@ -37,6 +39,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Tail) -> Result<ExitCode> {
                 }
             }
             Ok(None) => break,
+            Err(error @ ReadError::Encrypted { .. }) => identities::say(&error),
             Err(error @ ReadError::Damaged { .. }) => {
                 terminal::message(&format!("tacho: {}", terminal::escape(&error.to_string())));
                 damaged = true;

@@ -10,8 +10,8 @@ use tacho_log::{Clock as _, DataDir, LogDir, SystemClock};
 
 use crate::args::Verify;
 use crate::error::{CliError, Exit, Result};
-use crate::place;
 use crate::terminal::{Colour, Output, escape};
+use crate::{identities, place};
 
 pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
     let log = place::readers_dir(dir)?;
@@ -32,7 +32,8 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
             known,
             writer_running,
             not_before: args.max_age.map(ago),
-            ..VerifyOptions::default()
+            min_retention: args.min_retention,
+            identities: identities::load(args.identity.as_deref())?,
         },
     );
     let mut out = Output::words(args.json);
@@ -116,6 +117,21 @@ fn print(out: &mut Output, report: &Report, own_key: bool) -> std::io::Result<()
         "{verdict}: {} records, {sealed} under the signed checkpoint, {unsealed} after it",
         report.records
     ))?;
+    if report.minimum_index > 0 {
+        let first = report.minimum_index;
+        out.line(&format!(
+            "records before {first} were removed by retention, as the log says"
+        ))?;
+    }
+    if report.unread > 0 {
+        out.line(&format!(
+            "{} records are encrypted to others: their hashes are under the checkpoint, and they were not read",
+            report.unread
+        ))?;
+    }
+    for note in &report.notes {
+        out.line(&format!("not checked: {}", escape(note)))?;
+    }
     out.line(&format!("log {}", escape(&report.origin)))?;
     if own_key {
         out.line(&format!(
