@@ -133,13 +133,13 @@ impl Cursor {
             let seq = self.expected();
             match self.look()? {
                 Look::Line { file, claim } => match self.judge() {
+                    Judged::Next(seq) if seq < self.from => {}
                     Judged::Next(seq) if claim.is_some_and(|claim| claim.first != seq) => {
                         self.held = Some(seq);
                         let what =
                             "it is the first one in this file, whose name says another".to_owned();
                         return Ok(Step::Damage { seq, file, what });
                     }
-                    Judged::Next(seq) if seq < self.from => {}
                     Judged::Next(seq) => {
                         return Ok(Step::Record {
                             seq,
@@ -181,27 +181,35 @@ impl Cursor {
                     return Ok(Step::Damage { seq, file, what });
                 }
                 Look::Over { torn, file, claim } => {
-                    let closed = self.at.as_ref().is_some_and(|place| place.closed);
-                    if !closed {
-                        if self.see_newer()? {
-                            continue;
-                        }
-                        return Ok(Step::End { torn });
-                    }
-                    self.leave()?;
-                    if let Some(claim) = claim.filter(|claim| claim.end != seq && torn == 0) {
-                        self.expected = Some(seq.max(claim.end));
-                        let what =
-                            format!("the file's name says {claim}, and it ends before {seq}");
-                        return Ok(Step::Damage { seq, file, what });
-                    }
-                    if torn > 0 {
-                        let what = format!("the segment ends within it, after {torn} bytes");
-                        return Ok(Step::Damage { seq, file, what });
+                    if let Some(step) = self.over(torn, file, claim)? {
+                        return Ok(step);
                     }
                 }
             }
         }
+    }
+
+    /// Goes on behind a segment that was read to its end; `None` when there is nothing to say of it.
+    fn over(
+        &mut self,
+        torn: usize,
+        file: String,
+        claim: Option<Claim>,
+    ) -> Result<Option<Step<'static>>, ReadError> {
+        if !self.at.as_ref().is_some_and(|place| place.closed) {
+            return Ok((!self.see_newer()?).then_some(Step::End { torn }));
+        }
+        let seq = self.expected();
+        self.leave()?;
+        let what = match claim.filter(|claim| claim.end != seq) {
+            _ if torn > 0 => format!("the segment ends within it, after {torn} bytes"),
+            Some(claim) => {
+                self.expected = Some(seq.max(claim.end));
+                format!("the file's name says {claim}, and it ends before {seq}")
+            }
+            None => return Ok(None),
+        };
+        Ok(Some(Step::Damage { seq, file, what }))
     }
 
     /// Finds where to begin reading, unless that is done; false while the log has no segments.
@@ -225,29 +233,17 @@ impl Cursor {
                 claim: None,
             });
         };
-        let (lines, form) = match place.lines.take() {
-            Some(open) => place.lines.insert(open),
-            None => match locate::open(
-                &self.dir,
-                &place.segment,
-                place.offset,
-                self.identities.as_deref(),
-            )? {
-                Opened::Lines(lines, form) => place.lines.insert((lines, form)),
-                Opened::Locked(claim) => {
-                    let file = place.segment.file(Form::Age(claim));
-                    return Ok(Look::Locked { claim, file });
+        if place.lines.is_none() {
+            let identities = self.identities.as_deref();
+            match locate::open(&self.dir, &place.segment, place.offset, identities)? {
+                Opened::Lines(lines, form) => place.lines = Some((lines, form)),
+                unread @ (Opened::Locked(_) | Opened::Damaged(..) | Opened::Gone) => {
+                    return Ok(unopened(&place.segment, unread));
                 }
-                Opened::Damaged(claim, what) => {
-                    let file = place.segment.file(Form::Age(claim));
-                    return Ok(Look::Unreadable { file, what });
-                }
-                Opened::Gone => {
-                    return Ok(Look::Gone {
-                        file: place.segment.file(Form::Plain),
-                    });
-                }
-            },
+            }
+        }
+        let Some((lines, form)) = &mut place.lines else {
+            return Ok(unopened(&place.segment, Opened::Gone));
         };
         let claim = match form {
             Form::Age(claim) => Some(*claim),
@@ -265,24 +261,14 @@ impl Cursor {
                 }
             }
             Ok(Some(Line::TooLong)) => Look::TooLong { file: file() },
-            Ok(Some(Line::Torn(rest))) => {
-                let torn = rest.len();
-                let look = Look::Over {
-                    torn,
-                    file: file(),
-                    claim,
+            Ok(end @ (Some(Line::Torn(_)) | None)) => {
+                let torn = match end {
+                    Some(Line::Torn(rest)) => rest.len(),
+                    _ => 0,
                 };
+                let file = file();
                 place.lines = None;
-                return Ok(look);
-            }
-            Ok(None) => {
-                let look = Look::Over {
-                    torn: 0,
-                    file: file(),
-                    claim,
-                };
-                place.lines = None;
-                return Ok(look);
+                return Ok(Look::Over { torn, file, claim });
             }
             // What zstd and age say of a damaged file is a finding, and not a reason to stop.
             Err(error) if *form != Form::Plain => Look::Unreadable {
@@ -402,6 +388,24 @@ impl Place {
             closed: false,
             over: false,
         }
+    }
+}
+
+/// A segment that gives no lines.
+fn unopened(segment: &SegmentName, opened: Opened) -> Look {
+    let name = |claim| segment.file(Form::Age(claim));
+    match opened {
+        Opened::Locked(claim) => Look::Locked {
+            claim,
+            file: name(claim),
+        },
+        Opened::Damaged(claim, what) => Look::Unreadable {
+            file: name(claim),
+            what,
+        },
+        Opened::Lines(..) | Opened::Gone => Look::Gone {
+            file: segment.file(Form::Plain),
+        },
     }
 }
 
