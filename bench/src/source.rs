@@ -77,6 +77,7 @@ impl Source {
             redaction: Options::default(),
             entropy: number,
             clock,
+            evidence: None,
         };
         let (recorder, threads) = Recorder::start(options, connect)?;
         Ok(Self {

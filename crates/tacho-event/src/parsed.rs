@@ -54,6 +54,8 @@ pub struct ParsedRecord {
     pub result: Option<Box<RawValue>>,
     /// Milliseconds.
     pub duration_ms: Option<f64>,
+    /// Bodies kept outside the record.
+    pub evidence: Option<Box<RawValue>>,
     /// What was removed.
     pub redaction: Option<Value>,
     /// What only this type has.

@@ -28,6 +28,7 @@ pub use report::{Finding, Report};
 pub use stream::Stream;
 
 use crate::event::{Context, Detail, Event, Failure, Party, RawJson};
+use crate::evidence;
 use crate::json::{write_integer, write_string};
 use crate::limits::{ERROR_MESSAGE_CHARS, KEPT_JSON_BYTES, NAME_BYTES};
 use crate::{DigestKey, EventId, Level, Stage, Unredacted};
@@ -45,6 +46,9 @@ pub struct RedactedEvent {
     pub(crate) details: Option<Kept>,
     /// The members of `digest`, without braces.
     pub(crate) digests: Vec<u8>,
+    /// All of both bodies is asked for: level `request_response`.
+    pub(crate) whole: bool,
+    pub(crate) evidence: Vec<evidence::Kept>,
     pub(crate) report: Report,
 }
 
@@ -117,6 +121,8 @@ impl Redactor {
             result,
             details,
             digests,
+            whole: keep_result,
+            evidence: Vec::new(),
             report,
         }
     }

@@ -137,6 +137,16 @@ words! {
 }
 
 words! {
+    /// What is recorded as one JSON value of its own: members `args` and `result`.
+    Body {
+        /// Arguments, or the whole `params`.
+        Args = "args",
+        /// The result.
+        Result = "result",
+    }
+}
+
+words! {
     /// The layer an error belongs to: member `error.layer`.
     Layer {
         /// No answer: the connection or the process ended, or the recorder refused.

@@ -1,6 +1,7 @@
+use crate::evidence;
 use crate::limits::BODY_BYTES;
 use crate::redact::{Kept, RedactedEvent};
-use crate::{EventId, Stage};
+use crate::{Body, Commitment, EventId, Stage};
 
 /// One record as a source hands it to the writer: a JSON object on one line, without the `v` and
 /// `seq` members that the writer puts in front. At most [`BODY_BYTES`] long.
@@ -32,8 +33,43 @@ impl RedactedEvent {
     /// The record's bytes. Where the whole would be too long, `details`, then `result`, then `args`
     /// give way, and `redaction.cut` says so; the metadata and the digests always fit.
     pub fn encode(mut self) -> Record {
+        let body = self.fit(BODY_BYTES);
+        Record {
+            id: self.id,
+            stage: self.stage,
+            body,
+        }
+    }
+
+    /// The bodies of which the whole is to be kept outside the record, where there is a place for that: all
+    /// with level `request_response`, else those that the record has no room for. Call it before
+    /// [`RedactedEvent::keep`].
+    pub fn wanted(&mut self) -> Vec<Body> {
+        drop(self.fit(BODY_BYTES - evidence::MEMBER_BYTES));
+        [(Body::Args, &self.args), (Body::Result, &self.result)]
+            .into_iter()
+            .filter(|(_, kept)| match kept {
+                None => false,
+                Some(Kept::Json(_)) => self.whole,
+                Some(Kept::Cut { .. }) => true,
+            })
+            .map(|(body, _)| body)
+            .collect()
+    }
+
+    /// Notes that the whole of `body`, `bytes` long, is kept outside the record.
+    pub fn keep(&mut self, body: Body, commitment: Commitment, bytes: usize) {
+        self.evidence.push(evidence::Kept {
+            body,
+            commitment,
+            bytes,
+        });
+    }
+
+    /// Cuts what has no room in a record of `limit` bytes, and writes the rest.
+    fn fit(&mut self, limit: usize) -> Vec<u8> {
         let mut body = self.write();
-        while body.len() > BODY_BYTES {
+        while body.len() > limit {
             let member = [&mut self.details, &mut self.result, &mut self.args]
                 .into_iter()
                 .flatten()
@@ -44,11 +80,7 @@ impl RedactedEvent {
             }
             body = self.write();
         }
-        Record {
-            id: self.id,
-            stage: self.stage,
-            body,
-        }
+        body
     }
 
     fn write(&self) -> Vec<u8> {
@@ -70,6 +102,7 @@ impl RedactedEvent {
             out.extend_from_slice(&self.digests);
             out.push(b'}');
         }
+        evidence::write(&mut out, &self.evidence);
         let mut details = Vec::new();
         member(&mut details, "details", self.details.as_ref(), &mut cut);
         self.report.write(&mut out, &cut);
@@ -105,8 +138,8 @@ mod tests {
 
     use crate::limits::BODY_BYTES;
     use crate::{
-        Context, DigestKey, Event, EventType, Failure, IdSource, Layer, Options, ParsedRecord,
-        Party, Redactor, Timestamp, Unredacted,
+        Body, Commitment, Context, DigestKey, Event, EventType, Failure, IdSource, Layer, Options,
+        ParsedRecord, Party, Redactor, Timestamp, Unredacted,
     };
 
     /// Whoever is recorded chooses keys, names and lengths; the record must fit whatever they choose.
@@ -156,7 +189,13 @@ mod tests {
                 message: name(),
             });
             (event.method, event.tool, event.trace) = (Some(name()), Some(name()), Some(name()));
-            let record = redactor.redact(event).encode();
+            let mut redacted = redactor.redact(event);
+            let wanted = redacted.wanted();
+            assert_eq!(wanted, [Body::Args, Body::Result]);
+            for body in wanted {
+                redacted.keep(body, Commitment::to(&[1; 32], b""), usize::MAX);
+            }
+            let record = redacted.encode();
             assert!(
                 record.body().len() <= BODY_BYTES,
                 "{} bytes",
@@ -164,6 +203,39 @@ mod tests {
             );
             let line = [b"{\"v\":1,\"seq\":0,", record.body().get(1..).unwrap()].concat();
             assert!(ParsedRecord::parse(&line).is_ok());
+        }
+    }
+
+    /// What the level leaves out is not wanted, what the record has no room for is.
+    #[test]
+    fn bodies_wanted_outside_the_record() {
+        let small = r#"{"path":"notes.txt"}"#.to_owned();
+        // Many short texts, none of which is cut, and together too long.
+        let large = format!("[{}]", vec!["\"short\""; 10_000].join(","));
+        let broken = "{".to_owned();
+        let (args, result) = (Body::Args, Body::Result);
+        for (keep_args, keep_result, texts, expected) in [
+            (false, false, (&large, &large), vec![]),
+            (true, false, (&small, &small), vec![]),
+            (true, false, (&large, &large), vec![args]),
+            (true, false, (&broken, &large), vec![args]),
+            (true, true, (&small, &small), vec![args, result]),
+            (true, true, (&large, &small), vec![args, result]),
+        ] {
+            let options = Options {
+                keep_args,
+                keep_result,
+                ..Options::default()
+            };
+            let mut redactor = Redactor::new(&options, DigestKey::new([1; 32]));
+            let now = Timestamp::from_unix_nanos(1);
+            let context = Arc::new(Context::none());
+            let id = IdSource::new(1).event(now);
+            let mut event = Event::new(id, now, EventType::ToolCall, context);
+            event.args = Some(Unredacted::new(Bytes::from(texts.0.clone())));
+            event.result = Some(Unredacted::new(Bytes::from(texts.1.clone())));
+            let wanted = redactor.redact(event).wanted();
+            assert_eq!(wanted, expected, "{keep_args} {keep_result}");
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod checkpoint;
 mod clock;
 mod dir;
 pub mod disk;
+pub mod evidence;
 pub mod export;
 pub mod key;
 pub mod limits;

@@ -39,6 +39,17 @@ pub const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// the middle of a batch on a slow disk.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 
+// Bodies kept outside the records.
+
+/// A body is never longer than a message, which the proxy bounds by as much.
+pub const EVIDENCE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Bytes of a body's file written or read in one go: what age encrypts as one chunk.
+pub const EVIDENCE_WRITE_BYTES: usize = 64 * 1024;
+
+/// The header of a body's file: several times what [`RECIPIENTS`] need.
+pub const AGE_HEADER_BYTES: u64 = 64 * 1024;
+
 // The recorder's server.
 
 /// Sources connected at once; a laptop has dozens of servers, not hundreds.
@@ -185,3 +196,7 @@ pub const VERIFY_ATTEMPTS: u32 = 3;
 /// Intents without an outcome that a verification keeps in mind at once. An agent has a handful;
 /// this many are a log in which something else is wrong.
 pub const OPEN_INTENTS: usize = 1 << 20;
+
+/// Bodies that are not where their records say, which a verification keeps in mind until it has met the
+/// record that says they were erased. People erase them one by one.
+pub const GONE_BODIES: usize = 1 << 20;

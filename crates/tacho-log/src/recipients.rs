@@ -7,8 +7,10 @@ use std::fmt;
 use std::io::{self, BufReader, Read, Write};
 use std::str::FromStr as _;
 
+use age::secrecy::ExposeSecret as _;
 use age::x25519::{Identity, Recipient};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::limits::{IDENTITIES, RECIPIENTS};
 
@@ -108,6 +110,19 @@ pub enum DecryptError {
     Io(#[from] io::Error),
 }
 
+impl DecryptError {
+    /// What a read of decrypted bytes failed with: age says so when a piece is not what was written, or the last
+    /// one is missing.
+    pub fn from_read(error: io::Error) -> Self {
+        let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
+        if kinds.contains(&error.kind()) {
+            Self::Damaged("its bytes were changed or cut off".to_owned())
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
 impl Identities {
     /// From the text of an identity file, as `age-keygen` writes it: lines that begin with `#`, empty
     /// lines, and `AGE-SECRET-KEY-1…` lines.
@@ -134,6 +149,15 @@ impl Identities {
             return Err(RecipientError::NoIdentity);
         }
         Ok(Self(identities))
+    }
+
+    /// A new identity: the text of its file, and the recipient that belongs to it.
+    pub fn generate() -> (Zeroizing<String>, String) {
+        let identity = Identity::generate();
+        let recipient = identity.to_public().to_string();
+        let secret = identity.to_string();
+        let text = format!("# public key: {recipient}\n{}\n", secret.expose_secret());
+        (Zeroizing::new(text), recipient)
     }
 
     /// The contents of an age file. Every piece of 64 KiB is checked before it is given out, and a file that was
@@ -173,8 +197,6 @@ impl fmt::Debug for Identities {
 
 #[cfg(test)]
 mod tests {
-    use age::secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn pair() -> (String, String) {

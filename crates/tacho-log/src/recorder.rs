@@ -26,6 +26,7 @@ pub use self::link::{Connect, ConnectError};
 use self::ticket::TicketState;
 pub use self::ticket::{Receipt, RecordError, Ticket};
 use crate::clock::Clock;
+use crate::evidence::EvidenceStore;
 use crate::limits::{
     LENT_IN_FLIGHT, LENT_IN_FLIGHT_BYTES, QUEUED_BYTES, QUEUED_EVENTS, RECONNECT_TIMEOUT,
 };
@@ -59,6 +60,8 @@ pub struct RecorderOptions {
     pub entropy: u64,
     /// Where "now" comes from, for the recorder's own records.
     pub clock: Arc<dyn Clock>,
+    /// Where whole bodies are kept, encrypted, if they are.
+    pub evidence: Option<EvidenceStore>,
 }
 
 /// Ends the recorder's threads when the session is over.
@@ -82,6 +85,8 @@ pub(crate) struct Shared {
     encoder: Mutex<worker::Encoder>,
     /// The encoder has its key.
     may_lend: AtomicBool,
+    /// Bodies may be kept as evidence, which takes as long as the disk needs.
+    keeps_evidence: bool,
 }
 
 #[derive(Default)]
@@ -181,6 +186,7 @@ impl Recorder {
                 key: None,
             }),
             lost: Mutex::default(),
+            keeps_evidence: options.evidence.is_some(),
             encoder: Mutex::new(worker::Encoder::new(options)),
             may_lend: AtomicBool::new(false),
             link_changed: Condvar::new(),
@@ -238,7 +244,9 @@ impl Recorder {
             state.settle(Err(closed));
             return ticket;
         }
-        if patience != Patience::Never && queue.worker_is_idle() && self.shared.is_calm() {
+        let quick = !self.shared.keeps_evidence || body_bytes(&event) == 0;
+        let lend = patience != Patience::Never && quick;
+        if lend && queue.worker_is_idle() && self.shared.is_calm() {
             queue.worker = WorkerState::Lent;
             drop(queue);
             let _lent = Lent(&self.shared);

@@ -2,6 +2,7 @@
 //! bounded memory; a writer may be at work meanwhile.
 
 mod beginning;
+mod evidence;
 mod keys;
 mod pairs;
 mod quick;
@@ -25,7 +26,7 @@ use crate::recipients::Identities;
 
 use keys::Followed;
 pub use keys::{KeyPolicy, KeyPolicyError, Validity};
-pub use report::{Finding, Report, Verdict};
+pub use report::{EvidenceReport, Finding, Report, Verdict};
 
 /// What the caller knows beyond the log and the key.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,8 @@ pub struct VerifyOptions {
     pub not_before: Option<Timestamp>,
     /// Records that were younger than this when retention removed them are a finding.
     pub min_retention: Option<Duration>,
-    /// Keys for encrypted segments; what they do not open is checked by its hashes.
+    /// Private keys: for encrypted segments, of which what they do not open is checked by its hashes; and for
+    /// the evidence, each body of which must be the one that was recorded.
     pub identities: Option<Arc<Identities>>,
 }
 

@@ -112,6 +112,7 @@ impl Source {
             redaction: Options::default(),
             entropy,
             clock: Arc::new(SystemClock),
+            evidence: None,
         };
         let (recorder, threads) = Recorder::start(options, Box::new(ToSocket(socket))).unwrap();
         let context = Arc::new(Context {

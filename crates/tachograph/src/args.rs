@@ -64,6 +64,9 @@ pub(crate) enum Command {
     Prove(Prove),
     /// Write the log as files that other tools read
     Export(Export),
+    /// Whole bodies kept as evidence: list, open, erase
+    #[command(subcommand)]
+    Evidence(Evidence),
     /// Make an MCP client's servers run under `tacho run`
     Install(Install),
     /// Undo `tacho install`
@@ -210,8 +213,8 @@ pub(crate) struct Verify {
     /// With --proof: the record that it is about, where the proof does not bring it; `-`: from stdin
     #[arg(long, value_name = "FILE", requires = "proof")]
     pub(crate) record: Option<PathBuf>,
-    /// age identities (AGE-SECRET-KEY-1…) for encrypted segments; without them their hashes are checked,
-    /// and not the records
+    /// An age identity (AGE-SECRET-KEY-1…): reads encrypted segments, of which otherwise only the hashes are
+    /// checked, and checks that every body kept as evidence is the recorded one; `-`: from stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
     /// Fail when retention removed records younger than this, as in 90d
@@ -257,6 +260,72 @@ pub(crate) enum KeyCommand {
         #[arg(long, value_name = "N")]
         key_fd: Option<u32>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Evidence {
+    /// Say which bodies are kept of a record or a call, and what became of them
+    List(EvidenceList),
+    /// Print one body as it came, once it is known to be the recorded one
+    Open(EvidenceOpen),
+    /// Destroy bodies for good; the log says so and stays provable
+    Erase(EvidenceErase),
+    /// Make an age identity, which can read evidence, and print its recipient
+    Keygen {
+        /// Where to put the identity; the file must not be there yet
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvidenceList {
+    /// A record's `seq` or `id`, or a `call` for all its records
+    pub(crate) id: String,
+    /// An age identity, for records in encrypted segments; `-`: from stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// JSON Lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvidenceOpen {
+    /// A record's `seq` or `id`, or a `call`
+    pub(crate) id: String,
+    /// Which body, where several are kept
+    #[arg(long, value_enum)]
+    pub(crate) member: Option<BodyArg>,
+    /// The age identity of one of the recipients; `-`: from stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+    /// Write it there, instead of printing it; the file must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvidenceErase {
+    /// A record's `seq` or `id`, or a `call` for all its records
+    pub(crate) id: String,
+    /// Only this body
+    #[arg(long, value_enum)]
+    pub(crate) member: Option<BodyArg>,
+    /// An age identity, for records in encrypted segments; `-`: from stdin. Erasing itself needs none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// Why: it stands in the log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BodyArg {
+    /// The arguments
+    Args,
+    /// The result
+    Result,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod demo;
 mod doctor;
+mod evidence;
 mod export;
 mod hold;
 mod install;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         },
         Command::Prove(args) => prove::run(dir, &args),
         Command::Export(args) => export::run(dir, &args),
+        Command::Evidence(args) => evidence::run(dir, &args),
         Command::Install(args) => install::install(&args, dir),
         Command::Uninstall(args) => install::uninstall(&args),
         Command::Hold(args) => hold::run(dir, args),

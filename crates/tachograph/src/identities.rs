@@ -1,4 +1,4 @@
-//! Private keys of whoever reads encrypted segments: a file that `age-keygen` made.
+//! Private keys of whoever reads what is encrypted: a file that `tacho evidence keygen` or `age-keygen` made.
 
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,28 +8,36 @@ use std::sync::Arc;
 use tacho_log::limits::IDENTITY_BYTES;
 use tacho_log::reader::ReadError;
 use tacho_log::recipients::Identities;
+use zeroize::Zeroizing;
 
 use crate::error::{CliError, Exit, Result};
 use crate::terminal::{self, escape};
 
 /// Reads the identities, if a file is given.
 pub(crate) fn load(path: Option<&Path>) -> Result<Option<Arc<Identities>>> {
-    let Some(path) = path else { return Ok(None) };
+    path.map(load_from).transpose()
+}
+
+/// Reads them from a file; `-` is stdin.
+pub(crate) fn load_from(path: &Path) -> Result<Arc<Identities>> {
     let wrong = |error: &dyn std::error::Error| {
         CliError::from_error(
             Exit::Usage,
             &format!("--identity {}", path.display()),
             error,
         )
-        .hint("make one with: age-keygen -o FILE")
+        .hint("make one with: tacho evidence keygen --out FILE")
     };
     let text = read(path).map_err(|error| wrong(&error))?;
     Identities::parse(&text)
-        .map(|identities| Some(Arc::new(identities)))
+        .map(Arc::new)
         .map_err(|error| wrong(&error))
 }
 
-fn read(path: &Path) -> io::Result<String> {
+fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    if path == Path::new("-") {
+        return read_text(io::stdin());
+    }
     let file = std::fs::File::open(path)?;
     let mode = file.metadata()?.permissions().mode();
     if mode & 0o077 != 0 {
@@ -38,8 +46,12 @@ fn read(path: &Path) -> io::Result<String> {
             path.display()
         ));
     }
-    let mut text = String::new();
-    file.take(IDENTITY_BYTES + 1).read_to_string(&mut text)?;
+    read_text(file)
+}
+
+fn read_text(source: impl io::Read) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    source.take(IDENTITY_BYTES + 1).read_to_string(&mut text)?;
     if u64::try_from(text.len()).is_ok_and(|len| len <= IDENTITY_BYTES) {
         return Ok(text);
     }

@@ -2,6 +2,7 @@
 //! that prints. No logic.
 
 mod args;
+mod bodies;
 mod commands;
 mod config;
 mod connect;

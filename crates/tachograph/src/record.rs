@@ -38,6 +38,7 @@ pub(crate) fn record(
         redaction: Options::default(),
         entropy: u64::from_le_bytes(keys::entropy()?),
         clock: Arc::new(SystemClock),
+        evidence: None,
     };
     let connect = Box::new(OnDemand::new(dir.clone(), program));
     let (recorder, threads) = Recorder::start(options, connect)

@@ -52,6 +52,17 @@ impl Output {
         self.stdout.write_all(text.as_bytes())
     }
 
+    /// Bytes from outside, exactly; a terminal gets them as escaped text.
+    pub(crate) fn original(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.human {
+            self.stdout.write_all(bytes)?;
+            return self.stdout.flush();
+        }
+        let text = String::from_utf8_lossy(bytes);
+        text.split('\n')
+            .try_for_each(|line| self.line(&escape(line)))
+    }
+
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.stdout.flush()
     }

@@ -13,6 +13,8 @@ mod damage;
 mod directories;
 #[path = "journeys/env.rs"]
 mod env;
+#[path = "journeys/evidence.rs"]
+mod evidence;
 #[path = "journeys/full_disk.rs"]
 mod full_disk;
 #[path = "journeys/keys.rs"]

@@ -31,6 +31,11 @@ const NEEDED: &[Needed] = &[
         probe: &["strace", "-V"],
         package: "strace",
     },
+    // Reads the evidence that we encrypt, and makes keys for it.
+    Needed {
+        probe: &["age-keygen", "--version"],
+        package: "age",
+    },
     // Debian's python3 has venv but not ensurepip, without which no environment can be made.
     Needed {
         probe: &["python3", "-c", "import venv, ensurepip"],

@@ -29,6 +29,9 @@ pub enum RecordError {
     /// The recorder counted it instead, as the operator chose for a disk with little room.
     #[error("the recorder counts what it has no room for")]
     Counted,
+    /// A body that is to be kept outside the record could not be kept, so there is no record either.
+    #[error("{0}")]
+    Evidence(String),
     /// No writer could be reached or started.
     #[error("no recorder: {0}")]
     Unavailable(String),

@@ -10,14 +10,15 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 use tacho_event::limits::BODY_BYTES;
 use tacho_event::{
-    Context, Detail, Event, EventType, IdSource, Outcome, Record, Redactor, Severity, Timestamp,
-    Unredacted,
+    Body, Context, Detail, Event, EventType, IdSource, Outcome, Record, Redactor, Severity,
+    Timestamp, Unredacted,
 };
 
 use super::ticket::TicketState;
 use super::{
     InFlight, Link, LinkState, Lost, RecordError, RecorderOptions, Shared, WorkerState, lock, wait,
 };
+use crate::evidence::{EvidenceError, EvidenceStore};
 use crate::limits::{IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, UNSENT_BYTES};
 use crate::protocol::Frame;
 
@@ -100,12 +101,17 @@ impl Encoder {
         for (event, ticket) in gap.into_iter().chain(events) {
             let timestamp = (event.kind != EventType::Gap).then_some(event.timestamp);
             // A defect in redaction must cost one event, not the session.
-            let encoded = catch_unwind(AssertUnwindSafe(|| redactor.redact(event).encode()));
+            let store = self.options.evidence.as_mut();
+            let encoded = catch_unwind(AssertUnwindSafe(|| encode(redactor, store, event)));
             match encoded {
-                Ok(record) if record.body().len() <= BODY_BYTES => {
+                Ok(Ok(record)) if record.body().len() <= BODY_BYTES => {
                     submit(shared, record, ticket, timestamp);
                 }
-                Ok(_) | Err(_) => {
+                Ok(Err(error)) => {
+                    lock(&shared.lost).add(timestamp);
+                    ticket.settle(Err(RecordError::Evidence(error.to_string())));
+                }
+                Ok(Ok(_)) | Err(_) => {
                     let defect = "the event could not be made a record: a defect, please report it";
                     lock(&shared.lost).add(timestamp);
                     ticket.settle(Err(RecordError::Refused(defect.to_owned())));
@@ -113,6 +119,32 @@ impl Encoder {
             }
         }
     }
+}
+
+/// The record of an event; what it has no room for, or all where that is wanted, goes to the evidence first.
+fn encode(
+    redactor: &mut Redactor,
+    store: Option<&mut EvidenceStore>,
+    event: Event,
+) -> Result<Record, EvidenceError> {
+    let Some(store) = store else {
+        return Ok(redactor.redact(event).encode());
+    };
+    let (id, time) = (event.id, event.timestamp);
+    // Shared with the event, not copied.
+    let (args, result) = (event.args.clone(), event.result.clone());
+    let mut redacted = redactor.redact(event);
+    for body in redacted.wanted() {
+        let bytes = match body {
+            Body::Args => &args,
+            Body::Result => &result,
+        };
+        if let Some(bytes) = bytes {
+            let commitment = store.keep(id, time, body, bytes)?;
+            redacted.keep(body, commitment, bytes.expose().len());
+        }
+    }
+    Ok(redacted.encode())
 }
 
 /// Without a worker nothing can be recorded any more: should it ever end by a panic, everybody who

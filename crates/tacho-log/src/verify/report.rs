@@ -27,6 +27,8 @@ pub struct Report {
     pub tiles: u64,
     /// Intents without an outcome.
     pub open_intents: u64,
+    /// Bodies kept outside the records.
+    pub evidence: EvidenceReport,
     /// The timestamp of the newest record that was read.
     pub newest: Option<String>,
     /// What could not be checked, and is no finding for that.
@@ -35,6 +37,21 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Findings beyond [`FINDINGS`], which are only counted.
     pub more_findings: u64,
+}
+
+/// What became of the bodies that records say are kept as evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EvidenceReport {
+    /// Those whose file is there.
+    pub kept: u64,
+    /// Of these, those that were decrypted and are what was recorded.
+    pub checked: u64,
+    /// Those that a record says were erased.
+    pub erased: u64,
+    /// Those that are gone without a word.
+    pub missing: u64,
+    /// Files that no record names: a crash came before the record, or retention has not removed them yet.
+    pub unnamed: u64,
 }
 
 /// One thing that is wrong.
@@ -87,6 +104,7 @@ impl Report {
             unsealed: 0,
             tiles: 0,
             open_intents: 0,
+            evidence: EvidenceReport::default(),
             newest: None,
             notes: Vec::new(),
             findings: Vec::new(),

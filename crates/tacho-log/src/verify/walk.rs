@@ -1,6 +1,7 @@
 use tacho_event::Timestamp;
 
 use super::beginning::Beginning;
+use super::evidence::Evidence;
 use super::pairs::{Paired, Pairs, Unseen};
 use super::quick::quick;
 use super::tiles::Tiles;
@@ -26,6 +27,7 @@ pub(super) fn walk(
         tiles: Tiles::new(dir, size),
         pairs: Pairs::default(),
         beginning: Beginning::new(minimum, options.min_retention),
+        evidence: Evidence::new(dir, options.identities.as_deref()),
         kept,
         not_before: options.not_before,
         unread_to: None,
@@ -64,6 +66,9 @@ pub(super) fn walk(
     walk.beginning
         .report(size, walk.unread_to.is_some(), report);
     if readable {
+        let all_read = walk.unread_to.is_none();
+        walk.evidence
+            .report(options.writer_running, all_read, report);
         walk.pairs.report(
             dir,
             Unseen {
@@ -99,6 +104,7 @@ struct Walk<'a> {
     tiles: Tiles<'a>,
     pairs: Pairs,
     beginning: Beginning,
+    evidence: Evidence<'a>,
     /// After the last record that could not be read.
     unread_to: Option<u64>,
     /// The first damage after the checkpoint: a torn tail, unless a further segment follows.
@@ -130,7 +136,9 @@ impl Walk<'_> {
             newest.push_str(timestamp);
         }
         self.pairs.take(seq, &record, file);
-        if seq < self.size {
+        let sealed = seq < self.size;
+        self.evidence.take(seq, &record, line, sealed, file, report);
+        if sealed {
             self.beginning.take(seq, &record, line, file, report);
         }
         if record.kind.as_deref() == Some("key_rotated") {

@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tacho_event::{DigestKey, Engine, IdSource, Level, Options, Report};
+use tacho_log::disk::RealDisk;
+use tacho_log::evidence::EvidenceStore;
 use tacho_log::{
     Clock as _, Connect, DataDir, Intake, Left, LockError, Recorder, RecorderOptions, ServeError,
     Server, SystemClock,
@@ -56,6 +58,7 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
         redaction: redaction(args.correlate),
         entropy: u64::from_le_bytes(keys::entropy()?),
         clock: Arc::new(SystemClock),
+        evidence: evidence(&dir, &config),
     };
     let (recorder, threads) = Recorder::start(options, connect)
         .map_err(|error| CliError::from_error(Exit::RunFailed, "cannot start threads", &error))?;
@@ -96,6 +99,13 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     Ok(ExitCode::from(
         u8::try_from(ended.status.code()).unwrap_or(u8::MAX),
     ))
+}
+
+/// Where whole bodies are kept, if somebody is to read them.
+fn evidence(dir: &DataDir, config: &Loaded) -> Option<EvidenceStore> {
+    let recipients = config.config.evidence.bodies_to()?;
+    let log = dir.log().clone();
+    Some(EvidenceStore::new(Arc::new(RealDisk), log, recipients))
 }
 
 fn redaction(correlate: bool) -> Options {

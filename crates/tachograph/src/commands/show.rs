@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use memchr::memmem::Finder;
 use tacho_event::{EventId, ParsedRecord};
+use tacho_log::evidence::Kept;
 use tacho_log::reader::{ReadError, Reader};
 
 use super::tail::unreadable;
 use crate::args::Show;
+use crate::bodies::{self, Condition};
 use crate::error::{CliError, Exit, Result};
 use crate::render;
 use crate::terminal::{Colour, Output, escape};
@@ -21,18 +23,13 @@ type Found = Vec<(Vec<u8>, ParsedRecord)>;
 
 pub(crate) fn run(dir: Option<&Path>, args: &Show) -> Result<ExitCode> {
     let identities = identities::load(args.identity.as_deref())?;
-    let reader = Reader::new(&place::readers_dir(dir)?).with_identities(identities);
+    let log = place::readers_dir(dir)?;
+    let reader = Reader::new(&log).with_identities(identities);
     let id = match args.id.parse::<u64>() {
-        Ok(seq) => id_of(&reader, seq)?,
+        Ok(seq) => record_at(&reader, seq)?.id,
         Err(_not_a_number) => EventId::parse(&args.id)
             .map(|id| id.to_string())
-            .ok_or_else(|| {
-                CliError::new(
-                    Exit::Usage,
-                    format!("{:?} is neither an id nor a seq", args.id),
-                )
-                .hint("see both with: tacho tail --json")
-            })?,
+            .ok_or_else(|| no_id(&args.id))?,
     };
     say_what_is_encrypted(&reader);
     let first = mentioning(&reader, &id)?;
@@ -46,17 +43,27 @@ pub(crate) fn run(dir: Option<&Path>, args: &Show) -> Result<ExitCode> {
         _ => first,
     };
     if records.is_empty() {
-        return Err(
-            CliError::new(Exit::Failed, format!("no record has the id {id}"))
-                .hint("see the newest with: tacho tail"),
-        );
+        return Err(none_has(&id));
     }
+    let bodies = bodies::of(records.iter().map(|(_, record)| record));
+    let conditions = bodies::conditions(&log, &reader, &bodies).map_err(unreadable)?;
+    let evidence: Vec<_> = bodies.into_iter().zip(conditions).collect();
     let mut out = Output::new(args.json);
-    super::printed(print(&mut out, &records))?;
+    super::printed(print(&mut out, &records, &evidence))?;
     Ok(Exit::Ok.into())
 }
 
-fn id_of(reader: &Reader, seq: u64) -> Result<String> {
+pub(super) fn no_id(text: &str) -> CliError {
+    let what = format!("{text:?} is neither an id nor a seq");
+    CliError::new(Exit::Usage, what).hint("see both with: tacho tail --json")
+}
+
+pub(super) fn none_has(id: &str) -> CliError {
+    CliError::new(Exit::Failed, format!("no record has the id {id}"))
+        .hint("see the newest with: tacho tail")
+}
+
+pub(super) fn record_at(reader: &Reader, seq: u64) -> Result<ParsedRecord> {
     let record = reader.records_from(seq).next();
     let record = record.transpose().map_err(unreadable)?;
     if let Some((first, _)) = record.as_ref().filter(|(found, _)| *found != seq) {
@@ -64,7 +71,7 @@ fn id_of(reader: &Reader, seq: u64) -> Result<String> {
         return Err(CliError::new(Exit::Failed, what));
     }
     let record = record.and_then(|(_, record)| ParsedRecord::parse(&record).ok());
-    record.map(|record| record.id).ok_or_else(|| {
+    record.ok_or_else(|| {
         CliError::new(Exit::Failed, format!("there is no record {seq}"))
             .hint("see the newest with: tacho tail")
     })
@@ -81,7 +88,7 @@ fn say_what_is_encrypted(reader: &Reader) {
 
 /// The records whose own id, call or intent it is. The bytes are searched first: only what mentions the
 /// id is parsed.
-fn mentioning(reader: &Reader, id: &str) -> Result<Found> {
+pub(super) fn mentioning(reader: &Reader, id: &str) -> Result<Found> {
     let finder = Finder::new(id.as_bytes());
     let mut found = Found::new();
     for record in reader.records_from(0) {
@@ -108,7 +115,7 @@ fn mentioning(reader: &Reader, id: &str) -> Result<Found> {
     Ok(found)
 }
 
-fn print(out: &mut Output, records: &Found) -> std::io::Result<()> {
+fn print(out: &mut Output, records: &Found, evidence: &[(Kept, Condition)]) -> std::io::Result<()> {
     if !out.is_human() {
         return records.iter().try_for_each(|(line, _)| out.raw_line(line));
     }
@@ -128,6 +135,11 @@ fn print(out: &mut Output, records: &Found) -> std::io::Result<()> {
         }
         for (name, value) in render::members(record) {
             out.line(&format!("  {name:10} {value}"))?;
+        }
+        let of_record = |(kept, _): &&(Kept, Condition)| kept.seq == record.seq;
+        for (kept, condition) in evidence.iter().filter(of_record) {
+            let what = bodies::describe(kept, condition);
+            out.line(&format!("  {:10} {what}", "evidence"))?;
         }
     }
     if records.len() >= SHOWN_RECORDS {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use tacho_event::Timestamp;
 use tacho_log::key::VerifyingKey;
-use tacho_log::verify::{Finding, KeyPolicy, Report, Verdict, VerifyOptions, verify};
+use tacho_log::verify::{
+    EvidenceReport, Finding, KeyPolicy, Report, Verdict, VerifyOptions, verify,
+};
 use tacho_log::{Clock as _, DataDir, LogDir, SystemClock};
 
 use crate::args::Verify;
@@ -132,11 +134,33 @@ fn print(out: &mut Output, report: &Report, own_key: bool) -> std::io::Result<()
     for note in &report.notes {
         out.line(&format!("not checked: {}", escape(note)))?;
     }
+    print_evidence(out, &report.evidence)?;
     out.line(&format!("log {}", escape(&report.origin)))?;
     if own_key {
         out.line(&format!(
             "key {} (from beside the log; compare it)",
             escape(&report.key)
+        ))?;
+    }
+    Ok(())
+}
+
+fn print_evidence(out: &mut Output, evidence: &EvidenceReport) -> std::io::Result<()> {
+    let EvidenceReport {
+        kept,
+        checked,
+        erased,
+        missing,
+        unnamed,
+    } = *evidence;
+    if kept + erased + missing > 0 {
+        out.line(&format!(
+            "evidence: {kept} bodies kept, {checked} of them decrypted and checked, {erased} erased"
+        ))?;
+    }
+    if unnamed > 0 {
+        out.line(&format!(
+            "evidence: {unnamed} files that no record names; retention removes them"
         ))?;
     }
     Ok(())

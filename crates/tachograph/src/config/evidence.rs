@@ -23,6 +23,11 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
+    /// Those whom whole bodies are kept for.
+    pub(crate) fn bodies_to(&self) -> Option<Arc<Recipients>> {
+        self.recipients.clone()
+    }
+
     /// Those whom closed segments are encrypted to, if they are.
     pub(crate) fn segments_to(&self) -> Option<Arc<Recipients>> {
         self.recipients.clone().filter(|_| self.encrypt_segments)
@@ -58,8 +63,10 @@ mod tests {
         const ANN: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
         let read = |text: &str| toml::from_str::<Evidence>(text).map_err(|error| error.to_string());
         assert!(read("").unwrap().segments_to().is_none());
+        assert!(read("").unwrap().bodies_to().is_none());
         let only_bodies = format!("recipients = [\"{ANN}\"]");
         assert!(read(&only_bodies).unwrap().segments_to().is_none());
+        assert!(read(&only_bodies).unwrap().bodies_to().is_some());
         let both = format!("{only_bodies}\nencrypt_segments = true");
         assert!(read(&both).unwrap().segments_to().is_some());
         for (text, says) in [
