@@ -181,10 +181,10 @@ impl Kept {
         if self.bytes > EVIDENCE_BYTES {
             return Err(OpenError::TooLong(self.bytes));
         }
-        let mut file = self.file(dir).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => OpenError::Gone,
-            _ => DecryptError::Io(error).into(),
-        })?;
+        let mut file = match self.file(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::Gone),
+            file => file.map_err(DecryptError::Io)?,
+        };
         // Before a parser sees it: this bounds the header as well.
         if !self.has_right_length(&mut file).map_err(DecryptError::Io)? {
             let what = "its length is not that of what was written";

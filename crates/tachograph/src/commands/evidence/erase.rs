@@ -54,7 +54,10 @@ pub(super) fn run(dir: Option<&Path>, args: &EvidenceErase) -> Result<ExitCode> 
                 remove(&dir, kept)?;
                 format!("erased the {body} of record {seq}, as record {by} says")
             }
-            _ => {
+            Condition::Kept
+            | Condition::Missing
+            | Condition::Changed
+            | Condition::Unreadable(_) => {
                 write_down(&dir, kept, &args.reason)?;
                 remove(&dir, kept)?;
                 format!(
