@@ -127,9 +127,22 @@ fn a_proof_of_a_pruned_record_still_holds() {
     let old = std::fs::read(env.data().join("log/checkpoint")).unwrap();
     let saved = env.path("old-checkpoint");
     std::fs::write(&saved, old).unwrap();
+    let proof = env.path("proof");
+    let proof = proof.to_str().unwrap();
+    let proved = env.done(&["prove", "0", "--out", proof]);
+    assert_eq!(proved.status.code(), Some(0), "{proved:?}");
+    let vkey = env.done(&["key", "show"]).text();
     configure(&env, SHORT);
     look(&env);
     assert_eq!(minimum(&env), kept);
+    // The record is gone from the log; with its proof, kept elsewhere, it is still evidence.
+    let gone = env.done(&["prove", "0"]).civil();
+    assert!(
+        !gone.status.success() && gone.stderr.contains("removed by retention"),
+        "{gone:?}"
+    );
+    let verified = env.done(&["verify", "--proof", proof, "--key", vkey.trim()]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
     // A checkpoint from before the pruning is still a beginning of this log.
     let verified = env.done(&["verify", "--checkpoint", saved.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
