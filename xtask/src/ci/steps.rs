@@ -55,6 +55,10 @@ pub(crate) const ALL: &[Step] = &[
         run: |_| fuzz::run(),
     },
     Step {
+        name: "Merkle oracles",
+        run: oracles,
+    },
+    Step {
         name: "release build",
         run: release,
     },
@@ -180,6 +184,14 @@ fn fuzz_corpus(_: &mut Totals) -> io::Result<bool> {
         .args(["test", "--locked", "--manifest-path"])
         .arg(manifest);
     passes(&mut command)
+}
+
+/// Two Merkle verifiers that are not ours, on every proof that we make and on what a forger would make of it.
+fn oracles(totals: &mut Totals) -> io::Result<bool> {
+    let manifest = place::root().join("tests/oracles/Cargo.toml");
+    let mut command = place::cargo();
+    command.args(["test", "--locked", "--manifest-path"]);
+    counted(command.arg(manifest), totals)
 }
 
 fn release(_: &mut Totals) -> io::Result<bool> {
