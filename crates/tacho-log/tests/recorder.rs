@@ -3,6 +3,8 @@
 
 #[path = "recorder/busy.rs"]
 mod busy;
+#[path = "recorder/keeping.rs"]
+mod keeping;
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use tacho_event::{
     Context, DigestKey, Event, EventType, IdSource, Options, Outcome, ParsedRecord, Stage,
     Unredacted,
 };
+use tacho_log::evidence::EvidenceStore;
 use tacho_log::key::SigningKey;
 use tacho_log::reader::Reader;
 use tacho_log::retention::Retention;
@@ -106,13 +109,17 @@ struct Source {
 
 impl Source {
     fn start(socket: PathBuf, entropy: u64) -> Self {
+        Self::start_with(socket, entropy, None)
+    }
+
+    fn start_with(socket: PathBuf, entropy: u64, evidence: Option<EvidenceStore>) -> Self {
         let run = IdSource::new(entropy).run(SystemClock.now());
         let options = RecorderOptions {
             run,
             redaction: Options::default(),
             entropy,
             clock: Arc::new(SystemClock),
-            evidence: None,
+            evidence,
         };
         let (recorder, threads) = Recorder::start(options, Box::new(ToSocket(socket))).unwrap();
         let context = Arc::new(Context {

@@ -15,6 +15,8 @@ mod directories;
 mod env;
 #[path = "journeys/evidence.rs"]
 mod evidence;
+#[path = "journeys/evidence_damage.rs"]
+mod evidence_damage;
 #[path = "journeys/full_disk.rs"]
 mod full_disk;
 #[path = "journeys/keys.rs"]

@@ -27,7 +27,11 @@ use playing::{Script, play};
 use searching::{Needles, files};
 use serde_json::Value;
 use tacho_event::redact::rules::tokens;
-use tacho_event::{DigestKey, Engine, Options, Report};
+use tacho_event::{DigestKey, Engine, Options, ParsedRecord, Report};
+use tacho_log::LogDir;
+use tacho_log::evidence::Kept;
+use tacho_log::reader::Reader;
+use tacho_log::recipients::Identities;
 
 /// The seed of the planting. To try another: change it; what fails prints what was planted where.
 const SEED: u64 = 20_261_120;
@@ -82,6 +86,58 @@ fn nothing_planted_in_real_traffic_is_kept() {
     );
     println!("{total} secrets planted and none found");
     assert!(total >= 3_000, "{total}");
+}
+
+/// With whole bodies kept for somebody who is elsewhere: the secrets are in no file in plain form, and in the
+/// bodies exactly as they were.
+#[test]
+fn whole_bodies_are_kept_and_nothing_planted_is_seen() {
+    let (text, recipient) = Identities::generate();
+    let identities = Identities::parse(&text).unwrap();
+    let mut planter = Planter::new(SEED + 100);
+    let scripts: Vec<(String, Script)> = traffic::sessions()
+        .into_iter()
+        .map(|session| (session.name.clone(), planter.plant(session)))
+        .collect();
+    let place = playing::Place::new();
+    place.configure(&format!("[evidence]\nrecipients = [\"{recipient}\"]\n"));
+    place.listen_in();
+    play_all(&place, &scripts, &["--level", "request-response"]);
+    place.close();
+    check(&place, &planter.planted, &mut BTreeSet::new());
+
+    let mut needles = Needles::default();
+    for (owner, plant) in planter.planted.iter().enumerate() {
+        needles.add(plant.what.secret.as_bytes(), owner);
+    }
+    let key = std::fs::read_to_string(place.data().join("key/digest.key")).unwrap();
+    let key = DigestKey::from_hex(&key).unwrap();
+    let log = LogDir::at(&place.data()).unwrap();
+    let mut found = BTreeSet::new();
+    let (mut bodies, mut named) = (0, 0);
+    for record in Reader::new(&log).records_from(0) {
+        let (_, line) = record.unwrap();
+        let record: Value = serde_json::from_slice(&line).unwrap();
+        let has_body = ["args", "result"].map(|body| record["digest"].get(body).is_some());
+        named += has_body.into_iter().filter(|has| *has).count();
+        for kept in Kept::of(&ParsedRecord::parse(&line).unwrap()) {
+            let mut bytes = Vec::new();
+            kept.open(&log, &identities, &mut bytes).unwrap();
+            // The digest of the original was taken from the message itself.
+            let body = kept.body.as_str();
+            let digest = key.label(&key.digest(body, &bytes));
+            assert_eq!(record["digest"][body], digest, "{record}");
+            found.extend(needles.find(&bytes).into_iter().map(|(owner, _)| owner));
+            bodies += 1;
+        }
+    }
+    assert_eq!(bodies, named, "every body is kept");
+    println!(
+        "{bodies} bodies, with {} of {} plants in them",
+        found.len(),
+        planter.planted.len()
+    );
+    assert!(found.len() >= 300, "{}", found.len());
 }
 
 fn play_all(place: &playing::Place, scripts: &[(String, Script)], flags: &[&str]) {

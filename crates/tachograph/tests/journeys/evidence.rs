@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::directories::Mount;
-use crate::env::{Done, ECHO, Env, Session, of_type};
+use crate::env::{Done, ECHO, Env, Session, finish, of_type};
 
-const ALL: &[&str] = &["--level", "request-response"];
+pub(super) const ALL: &[&str] = &["--level", "request-response"];
 
 /// Not JSON as a machine would write it: what comes back is what came.
-const ARGUMENTS: &str = r#"{ "password" :"hunter2-correct-horse",  "n" : 1.00, "é\u00e9": [ ] }"#;
-const SECRET: &str = "hunter2-correct-horse";
+pub(super) const ARGUMENTS: &str =
+    r#"{ "password" :"hunter2-correct-horse",  "n" : 1.00, "é\u00e9": [ ] }"#;
+pub(super) const SECRET: &str = "hunter2-correct-horse";
 
 /// A result of sixteen mebibytes.
 const LARGE: &str = r#"
@@ -25,7 +25,7 @@ while IFS= read -r line; do
 done"#;
 
 /// Makes an identity beside the data directory.
-fn keygen(env: &Env, name: &str) -> (PathBuf, String) {
+pub(super) fn keygen(env: &Env, name: &str) -> (PathBuf, String) {
     let path = env.path(name);
     let done = env
         .done(&["evidence", "keygen", "--out", path.to_str().unwrap()])
@@ -40,7 +40,7 @@ fn keygen(env: &Env, name: &str) -> (PathBuf, String) {
 }
 
 /// Has evidence kept for a new identity.
-fn keep(env: &Env) -> PathBuf {
+pub(super) fn keep(env: &Env) -> PathBuf {
     let (identity, recipient) = keygen(env, "auditor.key");
     // Makes the data directory.
     let done = env.done(&["key", "create"]);
@@ -50,7 +50,7 @@ fn keep(env: &Env) -> PathBuf {
     identity
 }
 
-fn call_with(session: &mut Session, arguments: &str) -> Value {
+pub(super) fn call_with(session: &mut Session, arguments: &str) -> Value {
     session.send(&format!(
         r#"{{"jsonrpc":"2.0","id":"1","method":"tools/call","params":{{"name":"write","arguments":{arguments}}}}}"#
     ));
@@ -58,7 +58,7 @@ fn call_with(session: &mut Session, arguments: &str) -> Value {
 }
 
 /// A sealed log with one call in it, and the identity that reads it.
-fn one_call(options: &[&str], script: &str) -> (Env, PathBuf) {
+pub(super) fn one_call(options: &[&str], script: &str) -> (Env, PathBuf) {
     let env = Env::new();
     let identity = keep(&env);
     let mut session = env.session(options, script);
@@ -69,17 +69,17 @@ fn one_call(options: &[&str], script: &str) -> (Env, PathBuf) {
     (env, identity)
 }
 
-fn call_id(env: &Env) -> String {
+pub(super) fn call_id(env: &Env) -> String {
     let records = env.records();
     let call = of_type(&records, "tool_call")[0];
     call["call"].as_str().unwrap().to_owned()
 }
 
-fn tacho(env: &Env, args: &[&str]) -> Done {
+pub(super) fn tacho(env: &Env, args: &[&str]) -> Done {
     env.done(args).civil()
 }
 
-fn open(env: &Env, id: &str, member: &str, identity: &Path) -> Done {
+pub(super) fn open(env: &Env, id: &str, member: &str, identity: &Path) -> Done {
     let identity = identity.to_str().unwrap();
     tacho(
         env,
@@ -95,7 +95,7 @@ fn open(env: &Env, id: &str, member: &str, identity: &Path) -> Done {
     )
 }
 
-fn verify(env: &Env, identity: Option<&Path>) -> (Option<i32>, Value) {
+pub(super) fn verify(env: &Env, identity: Option<&Path>) -> (Option<i32>, Value) {
     let mut args = vec!["verify", "--json"];
     args.extend(
         identity
@@ -108,7 +108,7 @@ fn verify(env: &Env, identity: Option<&Path>) -> (Option<i32>, Value) {
 }
 
 /// The files of the bodies, by the end of their names.
-fn file(env: &Env, end: &str) -> PathBuf {
+pub(super) fn file(env: &Env, end: &str) -> PathBuf {
     let days = std::fs::read_dir(env.data().join("log/evidence")).unwrap();
     let files = days.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap());
     let mut files = files.map(|file| file.unwrap().path());
@@ -251,41 +251,6 @@ fn what_the_record_holds_is_not_kept_twice() {
 }
 
 #[test]
-fn another_identity_reads_nothing() {
-    let (env, identity) = one_call(ALL, ECHO);
-    let (other, _) = keygen(&env, "other.key");
-    let call = call_id(&env);
-    let refused = open(&env, &call, "args", &other);
-    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
-    assert!(
-        refused.stderr.contains("encrypted to others") && refused.stdout.is_empty(),
-        "{refused:?}"
-    );
-    assert_eq!(verify(&env, Some(&other)).0, Some(2));
-    // Made once, for its owner only, and never in place of another.
-    assert_eq!(
-        std::fs::metadata(&other).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    let before = std::fs::read(&other).unwrap();
-    let again = tacho(
-        &env,
-        &["evidence", "keygen", "--out", other.to_str().unwrap()],
-    );
-    assert_eq!(again.status.code(), Some(3), "{again:?}");
-    assert_eq!(std::fs::read(&other).unwrap(), before);
-    // What is no identity at all is not repeated.
-    std::fs::write(&other, format!("{SECRET}\n")).unwrap();
-    let wrong = open(&env, &call, "args", &other);
-    assert_eq!(wrong.status.code(), Some(3), "{wrong:?}");
-    assert!(
-        wrong.stderr.contains("line 1") && !wrong.stderr.contains(SECRET),
-        "{wrong:?}"
-    );
-    assert_eq!(open(&env, &call, "args", &identity).status.code(), Some(0));
-}
-
-#[test]
 fn what_was_erased_is_gone_and_the_log_is_whole() {
     let (env, identity) = one_call(ALL, ECHO);
     let call = call_id(&env);
@@ -348,105 +313,99 @@ fn what_was_erased_is_gone_and_the_log_is_whole() {
 }
 
 #[test]
-fn what_was_removed_by_hand_is_missing() {
+fn what_is_held_is_not_erased() {
     let (env, identity) = one_call(ALL, ECHO);
     let call = call_id(&env);
-    std::fs::remove_file(file(&env, ".args.age")).unwrap();
-    let (code, report) = verify(&env, None);
-    assert_eq!(code, Some(2), "{report}");
-    let finding = &report["findings"][0];
-    assert!(
-        finding["what"].as_str().unwrap().contains("missing") && finding["seq"].is_u64(),
-        "{report}"
-    );
-    assert_eq!(open(&env, &call, "args", &identity).status.code(), Some(2));
-    let erase = tacho(
+    let hold = tacho(
         &env,
-        &["evidence", "erase", &call, "--reason", "cover it up"],
+        &["hold", "add", "case-7", "--reason", "asked for by counsel"],
     );
-    assert_eq!(erase.status.code(), Some(1), "{erase:?}");
-    assert!(file(&env, ".result.age").exists(), "all or nothing");
-}
-
-/// Whoever can write the files can destroy, and cannot make anybody believe another body.
-#[test]
-fn changed_and_swapped_files_are_not_believed() {
-    let (env, identity) = one_call(ALL, ECHO);
-    let call = call_id(&env);
-    let path = file(&env, ".args.age");
-    let original = std::fs::read(&path).unwrap();
-    let (_, recipient) = keygen(&env, "attacker.key");
-    let foreign = {
-        let recipients = tacho_log::recipients::Recipients::parse(&[recipient]).unwrap();
-        let contents = vec![b'x'; 32 + ARGUMENTS.len()];
-        recipients
-            .encrypt(&mut contents.as_slice(), Vec::new())
-            .unwrap()
+    assert!(hold.status.success(), "{hold:?}");
+    let erase = || {
+        tacho(
+            &env,
+            &["evidence", "erase", &call, "--reason", "tidying up"],
+        )
     };
-    let mut changed = original.clone();
-    *changed.last_mut().unwrap() ^= 1;
-    for (bytes, code) in [
-        (changed, Some(1)),
-        (original[..original.len() - 1].to_vec(), Some(1)),
-        (std::fs::read(file(&env, ".result.age")).unwrap(), Some(1)),
-        (foreign, Some(3)),
-    ] {
-        std::fs::write(&path, bytes).unwrap();
-        let refused = open(&env, &call, "args", &identity);
-        assert_eq!(refused.status.code(), code, "{refused:?}");
-        assert!(refused.stdout.is_empty(), "{refused:?}");
-        let (code, report) = verify(&env, Some(&identity));
-        assert!(matches!(code, Some(1 | 2)), "{report}");
-    }
-    std::fs::write(&path, &original).unwrap();
-    assert_eq!(verify(&env, Some(&identity)).0, Some(0));
-
-    // Nor does the record help them: what it says is sealed.
-    let segment = env.segment();
-    let text = std::fs::read_to_string(&segment).unwrap();
-    let at = text.find("salted-sha256:").unwrap() + "salted-sha256:".len();
-    let digits = text.get(at..at + 4).unwrap();
-    let mut lie = text.clone();
-    lie.replace_range(at..at + 4, if digits == "0000" { "1111" } else { "0000" });
-    std::fs::write(&segment, lie).unwrap();
-    let refused = open(&env, &call, "args", &identity);
+    let refused = erase();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(
-        refused.stderr.contains("not what was sealed"),
+        refused.stderr.contains("case-7 (asked for by counsel)"),
         "{refused:?}"
     );
+    assert_eq!(
+        open(&env, &call, "args", &identity).stdout,
+        ARGUMENTS.as_bytes()
+    );
+    let done = tacho(&env, &["hold", "remove", "case-7", "--reason", "closed"]);
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(erase().status.code(), Some(0));
+    env.stop();
+    assert_eq!(of_type(&env.records(), "evidence_erased").len(), 2);
 }
 
-/// A full disk refuses the call, and says what for; whoever fails open goes on and counts.
+/// Every command of the page works as it stands there.
 #[test]
-fn a_body_that_cannot_be_kept_is_no_record() {
-    let place = Mount::new("8m");
-    let env = Env::at(place.path().join("data"));
-    let identity = keep(&env);
-    let large = format!("[{}]", vec![r#""a short text""#; 1_000_000].join(","));
-    let mut session = env.session(&[], ECHO);
-    assert!(call_with(&mut session, ARGUMENTS)["result"].is_object());
-    let refused = call_with(&mut session, &large);
-    let why = refused["error"]["message"].as_str().unwrap_or_default();
-    assert!(
-        why.contains("args could not be kept as evidence") && why.contains("No space left"),
-        "{refused}"
-    );
-    assert_eq!(refused["error"]["data"]["forwarded"], false, "{refused}");
-    // There is room for what is smaller: nothing was left of the other.
-    assert!(call_with(&mut session, ARGUMENTS)["result"].is_object());
-    session.close();
-    let mut session = env.session(&["--mode", "best-effort"], ECHO);
-    assert!(call_with(&mut session, &large)["result"].is_object());
+fn the_page_on_evidence_is_true() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/evidence.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let env = Env::new();
+    let sh = |script: &str| {
+        let mut command = Command::new("sh");
+        let program = Path::new(env!("CARGO_BIN_EXE_tacho")).parent().unwrap();
+        command
+            .args(["-euc", script])
+            .env_clear()
+            .env("HOME", env.home());
+        command.env("PATH", format!("{}:/usr/bin:/bin", program.display()));
+        command.env("TACHO_DIR", env.data()).current_dir(env.home());
+        let done = finish(command);
+        assert!(done.status.success(), "{script}: {done:?}");
+        done.text()
+    };
+    let mut blocks = page.split("```sh\n").skip(1);
+    let mut next = || {
+        blocks
+            .next()
+            .unwrap()
+            .split("```")
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let recipient = sh(&next());
+    let config = page
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let at = config.find("age1").unwrap();
+    let end = at + config.get(at..).unwrap().find('"').unwrap();
+    let config = config.replace(config.get(at..end).unwrap(), recipient.trim());
+    assert!(env.done(&["key", "create"]).status.success());
+    std::fs::write(env.data().join("config.toml"), config).unwrap();
+    let mut session = env.session(ALL, ECHO);
     call_with(&mut session, ARGUMENTS);
     session.close();
     env.stop();
-    let records = env.records();
-    assert!(of_type(&records, "gap").len() >= 2, "{records:?}");
-    let (code, report) = verify(&env, Some(&identity));
-    // An outcome without its intent is what was lost in the second session.
-    assert_ne!(code, Some(1), "{report}");
-    assert_eq!(report["evidence"]["unnamed"], 0, "{report}");
+    let call = format!("CALL={}\n", call_id(&env));
+    let opened = sh(&(call.clone() + &next()));
+    assert!(opened.contains(ARGUMENTS), "{opened}");
+    let checked = sh(&(call.clone() + &next()));
+    assert!(checked.contains("decrypted and checked"), "{checked}");
+    let erased = sh(&(call + &next()));
+    assert!(erased.contains("erased the args of record"), "{erased}");
+    let by_hand = next();
+    let mut session = env.session(ALL, ECHO);
+    call_with(&mut session, ARGUMENTS);
+    session.close();
+    env.stop();
+    let path = file(&env, ".args.age");
+    let by_hand = sh(&format!("BODY={}\n{by_hand}", path.display()));
+    assert!(by_hand.contains(ARGUMENTS), "{by_hand}");
+    assert!(blocks.next().is_none(), "a block is not tested");
 }
 
 /// Other programs read what we write, and make keys for us.
@@ -490,23 +449,5 @@ fn the_age_programs_understand_it() {
     assert_eq!(
         open(&env, &seq, "args", &theirs).stdout,
         ARGUMENTS.as_bytes()
-    );
-}
-
-/// A key that is none is named before anything runs.
-#[test]
-fn a_wrong_recipient_stops_everything() {
-    let env = Env::new();
-    keep(&env);
-    std::fs::write(
-        env.data().join("config.toml"),
-        "[evidence]\nrecipients = [\"age1nonsense\"]\n",
-    )
-    .unwrap();
-    let done = tacho(&env, &["run", "--", "true"]);
-    assert_eq!(done.status.code(), Some(125), "{done:?}");
-    assert!(
-        done.stderr.contains("config.toml") && done.stderr.contains("age1nonsense"),
-        "{done:?}"
     );
 }

@@ -1,6 +1,7 @@
 //! Plays a session through the real binary, and listens on the way to the recorder.
 
 use std::io::{Read, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -52,6 +53,15 @@ impl Place {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
+    }
+
+    /// Makes the data directory with this `config.toml` in it.
+    pub(crate) fn configure(&self, config: &str) {
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(self.data())
+            .unwrap();
+        write(&self.data().join("config.toml"), config.as_bytes());
     }
 
     /// Everything that went between the sources and the recorder, both ways.
