@@ -220,9 +220,13 @@ fn an_erasure_is_believed_when_it_is_sealed_and_done() {
     assert_eq!(report.verdict, Verdict::Ok, "{report:#?}");
 }
 
+fn judge(log: &Log) -> tacho_log::verify::Report {
+    log.verify(Some(&log.key.identities))
+}
+
+/// At the end, where the body is.
 #[test]
-fn changed_swapped_and_foreign_files_are_found() {
-    // A changed byte, at the end where the body is.
+fn a_changed_byte_is_found_by_whoever_has_the_key() {
     let log = Log::new();
     log.fixture
         .edit(&log.path(0), |bytes| *bytes.last_mut().unwrap() ^= 1);
@@ -232,14 +236,16 @@ fn changed_swapped_and_foreign_files_are_found() {
         "nobody can see it without a key"
     );
     let (file, words) = (log.kept[0].name(), "were changed");
-    let judge = |log: &Log| log.verify(Some(&log.key.identities));
     expect(&judge(&log), Verdict::Tampered, Some(0), Some(&file), words);
     assert!(matches!(
         log.open(0),
         Err(OpenError::Decrypt(DecryptError::Damaged(_)))
     ));
+}
 
-    // Cut off, grown, emptied, and no age file: seen without a key.
+/// Cut off, grown, emptied, and no age file.
+#[test]
+fn a_wrong_length_is_seen_without_a_key() {
     let cuts: [fn(&mut Vec<u8>); 4] = [
         |bytes| bytes.truncate(bytes.len() - 1),
         |bytes| bytes.push(0),
@@ -264,7 +270,10 @@ fn changed_swapped_and_foreign_files_are_found() {
             Err(OpenError::Decrypt(DecryptError::Damaged(_)))
         ));
     }
+}
 
+#[test]
+fn another_body_is_not_taken_for_the_recorded_one() {
     // The two files change places.
     let log = Log::new();
     let [a, b] = [0, 1].map(|n| std::fs::read(log.path(n)).unwrap());
@@ -305,8 +314,10 @@ fn changed_swapped_and_foreign_files_are_found() {
         Some(&log.kept[0].name()),
         "another body",
     );
+}
 
-    // A link, and a pipe that nobody writes to.
+#[test]
+fn a_link_and_a_pipe_that_nobody_writes_to_are_no_files() {
     let log = Log::new();
     log.remove(0);
     std::os::unix::fs::symlink(log.path(1), log.path(0)).unwrap();

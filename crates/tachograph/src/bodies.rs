@@ -87,3 +87,34 @@ pub(crate) fn describe(kept: &Kept, condition: &Condition) -> String {
     };
     format!("{} {} bytes, {became}", kept.body, grouped(kept.bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use tacho_event::Commitment;
+
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_body_in_words() {
+        let kept = Kept {
+            seq: 7,
+            id: EventId::from_bytes([1; 16]),
+            day: "2026-11-20".to_owned(),
+            body: Body::Args,
+            bytes: 1_234,
+            commitment: Commitment::to(&[0; 32], b""),
+        };
+        let erased = |still_there| Condition::Erased { by: 9, still_there };
+        for (condition, words) in [
+            (Condition::Kept, "args 1,234 bytes, kept"),
+            (erased(false), "args 1,234 bytes, erased by record 9"),
+            (
+                erased(true),
+                "args 1,234 bytes, erased by record 9, and the file is still there",
+            ),
+            (Condition::Missing, "args 1,234 bytes, missing"),
+        ] {
+            assert_eq!(describe(&kept, &condition), words);
+        }
+    }
+}

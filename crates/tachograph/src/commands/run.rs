@@ -1,5 +1,6 @@
 //! `tacho run`: one MCP server under the recorder.
 
+use std::ffi::OsStr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,13 +35,7 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     let config = config::load(&dir).map_err(as_run_error)?;
     let mut command = args.command.into_iter();
     let program = command.next().unwrap_or_default();
-    let name = args.name.unwrap_or_else(|| {
-        Path::new(&program)
-            .file_name()
-            .unwrap_or(&program)
-            .to_string_lossy()
-            .into_owned()
-    });
+    let name = args.name.unwrap_or_else(|| file_name(&program));
     let entropy = u64::from_le_bytes(keys::entropy()?);
     let run = IdSource::new(entropy).run(SystemClock.now());
 
@@ -99,6 +94,11 @@ pub(crate) fn run(dir: Option<&Path>, args: Run) -> Result<ExitCode> {
     Ok(ExitCode::from(
         u8::try_from(ended.status.code()).unwrap_or(u8::MAX),
     ))
+}
+
+fn file_name(program: &OsStr) -> String {
+    let name = Path::new(program).file_name().unwrap_or(program);
+    name.to_string_lossy().into_owned()
 }
 
 /// Where whole bodies are kept, if somebody is to read them.

@@ -145,8 +145,12 @@ fn what_came_comes_back_exactly() {
     );
     let none = open(&env, "0", "args", &identity);
     assert_eq!(none.status.code(), Some(1), "{none:?}");
+}
 
-    // From stdin into a file that was not there.
+#[test]
+fn an_identity_from_stdin_opens_into_a_new_file() {
+    let (env, identity) = one_call(ALL, ECHO);
+    let call = call_id(&env);
     let out = env.path("args.json");
     let out_text = out.to_str().unwrap();
     let from_stdin = || {
@@ -176,7 +180,12 @@ fn what_came_comes_back_exactly() {
         Some(3),
         "nothing is overwritten"
     );
+}
 
+#[test]
+fn what_is_kept_is_listed_and_checked() {
+    let (env, identity) = one_call(ALL, ECHO);
+    let call = call_id(&env);
     let listed = tacho(&env, &["evidence", "list", &call]).text();
     assert!(
         listed.contains(&format!("args {} bytes, kept", ARGUMENTS.len())),
