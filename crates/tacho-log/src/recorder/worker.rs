@@ -92,7 +92,7 @@ impl Encoder {
     }
 
     /// Redacts, encodes and submits events in their order; what is not on its way after that is for
-    /// [`write`] to send.
+    /// [`write()`] to send.
     pub(super) fn process(&mut self, shared: &Shared, events: &mut dyn Iterator<Item = Queued>) {
         let gap = take_gap(shared, &self.options, &mut self.ids);
         let Some(redactor) = &mut self.redactor else {
