@@ -35,7 +35,7 @@ pub(crate) fn write(disk: &dyn Disk, log: &LogDir, minimum: u64) -> io::Result<(
     disk.sync_dir(log.root())
 }
 
-/// Exactly what [`write`] makes, so that one number has one form.
+/// Exactly what [`write()`] makes, so that one number has one form.
 fn parse(bytes: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(bytes).ok()?;
     let number: u64 = text.strip_suffix('\n')?.parse().ok()?;
