@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::key::{KeyError, SigningKey, VerifyingKey, WitnessKey, check_name};
 use crate::merkle::{Hash, MAX_SIZE, empty_root};
-use crate::note::{Note, NoteError};
+use crate::note::{Note, NoteError, Signature};
 
 pub use consistency::{ConsistencyProof, ConsistencyProofError};
 pub use proof::{TlogProof, TlogProofError};
@@ -185,6 +185,22 @@ impl SignedCheckpoint {
     /// The checkpoint as it stands in a file.
     pub fn encode(&self) -> String {
         self.note.encode()
+    }
+
+    /// The same checkpoint with one more signature at its end.
+    pub fn with_signature(&self, signature: Signature) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            note: self.note.clone().with_signature(signature)?,
+            checkpoint: self.checkpoint.clone(),
+        })
+    }
+
+    /// The same checkpoint with these signatures and no others.
+    pub fn with_only(&self, signatures: Vec<Signature>) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            note: Note::new(self.note.text().to_owned(), signatures)?,
+            checkpoint: self.checkpoint.clone(),
+        })
     }
 
     /// The text and the signatures.

@@ -1,5 +1,7 @@
 //! Ed25519 keys with names, in the layouts of C2SP signed-note v1.0.0 and of Go's `note` package.
 
+mod cosign;
+
 use std::fmt;
 
 use base64::Engine as _;
@@ -10,6 +12,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::note::Signature;
+
+pub use cosign::CosigningKey;
 
 /// What a signing key's line starts with.
 const PRIVATE: &str = "PRIVATE+KEY+";
@@ -164,6 +168,11 @@ impl VerifyingKey {
         self.0.check_signer(signature)?;
         self.0.verify(text.as_bytes(), &signature.bytes)
     }
+
+    /// The key itself: two verifier keys with the same one are the same log's, whatever their names.
+    pub fn public_key(&self) -> &[u8; 32] {
+        self.0.key.as_bytes()
+    }
 }
 
 /// The public key of a witness: type 0x04, C2SP tlog-cosignature v1.
@@ -204,9 +213,17 @@ impl WitnessKey {
             .split_first_chunk()
             .ok_or(KeyError::BadSignature)?;
         let time = u64::from_be_bytes(*time);
-        let message = format!("cosignature/v1\ntime {time}\n{text}");
-        self.0.verify(message.as_bytes(), bytes)?;
+        if i64::try_from(time).is_err() {
+            return Err(KeyError::BadSignature);
+        }
+        self.0
+            .verify(cosign::message(text, time).as_bytes(), bytes)?;
         Ok(time)
+    }
+
+    /// The key itself: two witness keys with the same one are the same witness, whatever their names.
+    pub fn public_key(&self) -> &[u8; 32] {
+        self.0.key.as_bytes()
     }
 }
 

@@ -23,6 +23,8 @@ mod minimum;
 pub mod note;
 pub mod offline;
 mod open_calls;
+pub mod outside;
+pub mod policy;
 mod protocol;
 pub mod prove;
 pub mod reader;
@@ -34,6 +36,7 @@ mod segment;
 mod serve;
 pub mod tile;
 pub mod verify;
+pub mod witness;
 
 pub use clock::{Clock, SystemClock};
 pub use dir::{DataDir, DirError, LockError, LogDir, WriterLock};

@@ -183,6 +183,18 @@ pub const SKIPPED_RECORDS: u64 = 4_096;
 /// Changes of a log's key: one a week for a hundred years. Each is a file that every opening reads.
 pub const ROTATIONS: usize = 5_200;
 
+// Witnesses.
+
+/// A request to a witness: 63 hashes of 45 bytes, and a checkpoint of at most [`NOTE_BYTES`].
+pub const ADD_CHECKPOINT_BYTES: usize = 68 * 1024;
+
+/// A policy file: three kinds of lines, [`POLICY_LINES`] each, and as much again for comments.
+pub const POLICY_BYTES: usize = 256 * 1024;
+
+/// Logs, witnesses and groups of a policy, each. C2SP tlog-policy asks for at least 32; a note holds a
+/// hundred signatures.
+pub const POLICY_LINES: usize = 64;
+
 // Verification.
 
 /// Findings that a verification lists one by one; further ones are only counted. A log that is wrong

@@ -9,6 +9,7 @@ mod body;
 mod connection;
 mod intake;
 mod open;
+mod outside;
 mod own;
 mod retention;
 mod rotate;
@@ -126,6 +127,7 @@ pub struct Server {
     seal_again: Option<Instant>,
     /// What connections are read through.
     chunk: Box<[u8]>,
+    outside: outside::Held,
 }
 
 /// What a source is to be told about a submission.
@@ -211,6 +213,7 @@ impl Server {
             retaining,
             seal_again: None,
             chunk: vec![0; READ_CHUNK_BYTES].into_boxed_slice(),
+            outside: outside::Held::default(),
         };
         server.record_opened(&recovered)?;
         server.record_config(recovered.is_new)?;
@@ -225,8 +228,12 @@ impl Server {
     pub fn run(mut self) -> Result<Left, ServeError> {
         let mut next_connection = 1;
         let left = loop {
-            if self.wait()? {
+            let woken = self.wait()?;
+            if woken.stop {
                 break Left::Stopped;
+            }
+            if woken.outside {
+                self.record_news()?;
             }
             self.accept(&mut next_connection);
             self.look_at_space()?;
@@ -246,8 +253,8 @@ impl Server {
         Ok(left)
     }
 
-    /// Waits for something to do; `true` when told to stop.
-    fn wait(&self) -> Result<bool, ServeError> {
+    /// Waits for something to do.
+    fn wait(&self) -> Result<outside::Woken, ServeError> {
         let timeout = self
             .next_deadline()
             .map(|at| at.saturating_duration_since(Instant::now()));
@@ -259,11 +266,10 @@ impl Server {
                 .min(999_999_999),
         });
         let mut fds = vec![PollFd::new(&self.stop, PollFlags::IN)];
-        fds.extend(
-            self.listener
-                .iter()
-                .map(|listener| PollFd::new(listener, PollFlags::IN)),
-        );
+        let outside = self.outside.wake();
+        fds.extend(outside.map(|wake| PollFd::new(wake, PollFlags::IN)));
+        let listener = self.listener.iter();
+        fds.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
         for connection in &self.connections {
             fds.push(PollFd::new(connection.stream(), connection.interest()));
         }
@@ -271,7 +277,11 @@ impl Server {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(ServeError::Poll(error.into())),
         }
-        Ok(fds.first().is_some_and(|stop| !stop.revents().is_empty()))
+        let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        Ok(outside::Woken {
+            stop: is_ready(0),
+            outside: outside.is_some() && is_ready(1),
+        })
     }
 
     fn accept(&mut self, next: &mut u64) {
@@ -403,6 +413,7 @@ impl Server {
         self.record_losses_now()?;
         self.record_closed(left)?;
         self.seal()?;
+        self.outside.leave();
         self.retaining.join();
         Ok(())
     }

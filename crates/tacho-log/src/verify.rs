@@ -9,6 +9,7 @@ mod quick;
 mod report;
 mod tiles;
 mod walk;
+mod witnessed;
 
 use std::io;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::disk::{RealDisk, read_limited};
 use crate::key::VerifyingKey;
 use crate::limits::{NOTE_BYTES, VERIFY_ATTEMPTS};
 use crate::minimum::minimum_index;
+use crate::policy::Policy;
 use crate::recipients::Identities;
 
 use keys::Followed;
@@ -44,6 +46,8 @@ pub struct VerifyOptions {
     /// Private keys: for encrypted segments, of which what they do not open is checked by its hashes; and for
     /// the evidence, each body of which must be the one that was recorded.
     pub identities: Option<Arc<Identities>>,
+    /// Which witnesses must have cosigned the log: `cosigned` has to fulfil it and to agree with the records.
+    pub policy: Option<Policy>,
 }
 
 /// Checks everything that the log, the keys and the options allow to be checked. Every failure is a
@@ -77,6 +81,9 @@ fn verify_from(
     let mut must = Vec::new();
     if let Some(known) = &options.known {
         must.extend(read_known(known, &keys, &mut report));
+    }
+    if let Some(policy) = &options.policy {
+        must.extend(witnessed::read(dir, &keys, policy, &mut report));
     }
     // The checkpoint first: a writer may make newer ones while the records are read, and the records
     // of this one are there by now.

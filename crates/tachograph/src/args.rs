@@ -1,6 +1,7 @@
 //! What the user typed. The texts here are the `--help`.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,12 +48,14 @@ pub(crate) enum Command {
     Run(Run),
     /// Run the recorder, the one writer of the log; `tacho run` starts one by itself
     Serve(Serve),
+    /// Be a witness: cosign checkpoints of other people's logs, and never two histories of one
+    Witness(Witness),
     /// Show the newest records; with -f, new ones as they come
     Tail(Tail),
     /// Show one call: intent, outcome, duration, what was redacted
     Show(Show),
     /// Say whether a recorder runs and what is in the log
-    Status(Json),
+    Status(Status),
     /// Look for what would keep calls from being recorded
     Doctor(Json),
     /// Re-read the whole log and check it against its signed checkpoint; or check a proof, without a log
@@ -161,9 +164,43 @@ pub(crate) struct Serve {
     /// Detach from the terminal; say nothing when another recorder has the log
     #[arg(long, hide = true)]
     pub(crate) background: bool,
+    /// Serve the log to monitors, and numbers to Prometheus, over HTTP: ADDRESS:PORT, or a port of this
+    /// machine alone
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(crate) monitor: Option<SocketAddr>,
     /// Ask the running recorder to close the log and leave
-    #[arg(long, conflicts_with_all = ["idle", "background"])]
+    #[arg(long, conflicts_with_all = ["idle", "background", "monitor"])]
     pub(crate) stop: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Witness {
+    /// Where to listen: ADDRESS:PORT, or a port of this machine alone
+    #[arg(long, value_name = "ADDR", default_value = "8646", value_parser = address)]
+    pub(crate) listen: SocketAddr,
+    /// Verifier key of a log, or a file with it (log/vkey); may be given again
+    #[arg(long = "log", value_name = "VKEY")]
+    pub(crate) logs: Vec<String>,
+    /// Cosign for the logs of a C2SP tlog-policy file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Name of the key, when it is made: like a host and a path [default: tacho.local/witness/HOST-RANDOM]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Print the witness's verifier key, making the key if there is none, and leave
+    #[arg(long)]
+    pub(crate) show_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Exit with 1 when more than this much could be cut off without a witness noticing, or when nothing is
+    /// held outside
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_loss_window: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +240,10 @@ pub(crate) struct Verify {
     /// A checkpoint seen earlier: the log must still begin with what it covers
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
+    /// A C2SP tlog-policy file: its witnesses must have cosigned the log, as many as it demands, and what
+    /// they cosigned must be this log
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
     /// The newest sealed record may be this old at most; a recorder at work seals at least a heartbeat
     /// every minute
     #[arg(long, value_name = "SECONDS")]
@@ -442,6 +483,15 @@ pub(crate) struct Demo {
     pub(crate) keep: bool,
 }
 
+/// `ADDRESS:PORT`, or `PORT` on the loopback address.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    let wrong = "neither ADDRESS:PORT, like 0.0.0.0:8646, nor a port";
+    text.parse().ok().ok_or_else(|| wrong.to_owned())
+}
+
 /// Reads the arguments; on `--help`, `--version` and mistakes prints and gives the exit code.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
@@ -459,6 +509,21 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn a_port_alone_is_of_this_machine_alone() {
+        let address = |text: &str| super::address(text).map(|address| address.to_string());
+        for (text, means) in [
+            ("8000", Some("127.0.0.1:8000")),
+            ("0.0.0.0:80", Some("0.0.0.0:80")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("localhost:80", None),
+            ("70000", None),
+            ("", None),
+        ] {
+            assert_eq!(address(text).ok().as_deref(), means, "{text}");
+        }
+    }
 
     #[test]
     fn arguments_are_consistent() {

@@ -16,6 +16,7 @@ mod show;
 mod status;
 mod tail;
 mod verify;
+mod witness;
 
 use std::io;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(dir, args),
         Command::Serve(args) => serve::run(dir, &args),
+        Command::Witness(args) => witness::run(dir, &args),
         Command::Tail(args) => tail::run(dir, &args),
         Command::Show(args) => show::run(dir, &args),
         Command::Status(args) => status::run(dir, &args),

@@ -31,6 +31,8 @@ const CONFIG_BYTES: u64 = 256 * 1024;
 pub(crate) struct Config {
     /// Where the signing key is, when not in the data directory.
     pub(crate) key: Key,
+    /// Who holds checkpoints outside.
+    pub(crate) witnesses: Witnesses,
     /// What is recorded of which call; what they mean is [`Loaded::rules`].
     rule: Vec<Spanned<rules::Entry>>,
     /// When little room is left; what it means is [`Config::space`].
@@ -46,6 +48,14 @@ impl Config {
     pub(crate) fn space(&self) -> SpaceOptions {
         self.space.options()
     }
+}
+
+/// `[witnesses]`: who holds checkpoints outside.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Witnesses {
+    /// A C2SP tlog-policy file; relative to the data directory.
+    pub(crate) policy: Option<PathBuf>,
 }
 
 /// `[key]`: the private key outside the data directory. At most one of them.

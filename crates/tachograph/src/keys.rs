@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tacho_event::DigestKey;
 use tacho_log::disk::{Disk as _, RealDisk};
-use tacho_log::key::SigningKey;
+use tacho_log::key::{CosigningKey, SigningKey};
 use tacho_log::rotation::rotations;
 use tacho_log::{DataDir, LogDir, WriterLock};
 use zeroize::Zeroizing;
@@ -149,6 +149,31 @@ pub(crate) fn load_or_create(
     };
     let digest = DigestKey::from_hex(&digest).map_err(|error| digest_unusable(&path, &error))?;
     Ok(Keys { signing, digest })
+}
+
+/// The key of a witness, made when there is none. The caller holds the lock of its directory.
+pub(crate) fn load_or_create_witness(path: &Path, name: Option<&str>) -> Result<CosigningKey> {
+    let wrong = |exit, error: &dyn std::error::Error| {
+        let what = format!("the witness's key in {}", path.display());
+        CliError::from_error(exit, &what, error)
+            .hint("restore the file; a witness with another key is another witness")
+    };
+    match read_private(path) {
+        Ok(text) => {
+            CosigningKey::parse(text.trim_end()).map_err(|error| wrong(Exit::Unable, &error))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = match name {
+                Some(name) => name.to_owned(),
+                None => new_name()?.replacen('/', "/witness/", 1),
+            };
+            let key = CosigningKey::generate(&name, entropy()?)
+                .map_err(|error| CliError::from_error(Exit::Usage, "the witness's name", &error))?;
+            store(path, &key.encode()).map_err(|error| wrong(Exit::Unable, &error))?;
+            Ok(key)
+        }
+        Err(error) => Err(wrong(Exit::Unable, &error)),
+    }
 }
 
 /// The digest key of an existing data directory.

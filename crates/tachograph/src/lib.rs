@@ -11,6 +11,7 @@ mod error;
 mod identities;
 pub mod install;
 mod keys;
+mod outside;
 mod place;
 mod quantity;
 mod record;

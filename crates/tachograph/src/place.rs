@@ -36,6 +36,15 @@ pub(crate) fn data_path(dir: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
+/// The directory of a witness: `--dir`, else one beside the recorder's in the XDG state directory.
+pub(crate) fn witness_path(dir: Option<&Path>) -> Result<PathBuf> {
+    let path = data_path(dir)?;
+    Ok(match dir {
+        Some(_) => path,
+        None => path.with_file_name("tachograph-witness"),
+    })
+}
+
 /// The writer's directory, made when it is not there.
 pub(crate) fn writers_dir(dir: Option<&Path>) -> Result<DataDir> {
     let path = data_path(dir)?;

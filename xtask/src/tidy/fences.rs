@@ -26,7 +26,7 @@ const FENCES: &[Fence] = &[
     Fence {
         name: "tacho-log",
         may_name: &["tacho-event"],
-        never: &["tokio", "mio", "rmcp", "hyper"],
+        never: &["tokio", "mio", "rmcp", "hyper", "ureq", "rustls"],
     },
     Fence {
         name: "tacho-proxy",
@@ -37,6 +37,11 @@ const FENCES: &[Fence] = &[
         name: "tacho-tools",
         may_name: &["tacho-event", "tacho-log"],
         never: &["clap"],
+    },
+    Fence {
+        name: "tacho-witness",
+        may_name: &["tacho-event", "tacho-log"],
+        never: &["clap", "rmcp"],
     },
     Fence {
         name: "tacho-rmcp",
@@ -60,6 +65,7 @@ const FENCES: &[Fence] = &[
             "tacho-log",
             "tacho-proxy",
             "tacho-tools",
+            "tacho-witness",
             "tacho-rmcp",
             "tacho-query",
             "tacho-web",
@@ -82,7 +88,9 @@ const FENCES: &[Fence] = &[
 const RESERVED: &[(&str, &[&str])] = &[
     ("clap", &["tachograph"]),
     ("rmcp", &["tacho-tools", "tacho-rmcp"]),
-    ("tokio", &["tacho-tools", "tacho-rmcp"]),
+    ("tokio", &["tacho-tools", "tacho-rmcp", "tacho-witness"]),
+    ("hyper", &["tacho-witness"]),
+    ("ureq", &["tacho-witness"]),
 ];
 
 /// What `cargo metadata` says about this workspace.

@@ -57,6 +57,18 @@ const EXCEPTIONS: &[(&str, Option<&str>, usize, &str)] = &[
         "a table of cases",
     ),
     (
+        "crates/tacho-log/src/policy/tests.rs",
+        Some("what_is_no_policy"),
+        90,
+        "a table of cases",
+    ),
+    (
+        "crates/tacho-log/src/witness/tests.rs",
+        Some("what_is_refused_and_how"),
+        120,
+        "a table of attacks",
+    ),
+    (
         "crates/tacho-log/tests/recovery.rs",
         None,
         560,

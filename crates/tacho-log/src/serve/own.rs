@@ -219,6 +219,8 @@ impl Server {
             "tamper_suspected": self.tampered,
             "retention": self.retaining.status(),
             "uptime_seconds": self.started.elapsed().as_secs(),
+            "witnesses": self.outside.is_configured(),
+            "loss_window_seconds": self.loss_window_seconds(),
         })
         .to_string()
         .into_bytes()

@@ -23,10 +23,12 @@ impl Server {
             self.recent = None;
         }
         let quiet = now.duration_since(self.last_record) >= self.options.checkpoint_interval;
-        if quiet && self.unsealed_since.is_none() && !self.connections.is_empty() {
+        if quiet && self.unsealed_since.is_none() && self.stays() {
             // Also when the disk does not take it: the next attempt is an interval away.
             self.last_record = now;
+            let before = self.log.committed();
             self.record_own(EventType::Heartbeat, Vec::new())?;
+            self.outside.quiet(before, self.log.committed());
             self.seal()?;
         }
         if self.seal_at().is_some_and(|due| due <= now) {
@@ -68,10 +70,10 @@ impl Server {
         // First the open calls, then the checkpoint: after a crash between the two they are of a larger
         // size than the checkpoint, and replaying the records after the checkpoint changes nothing.
         let calls = self.calls.to_json(self.log.committed());
-        let sealed =
-            open::store_open_calls(self.dir.log(), &calls).and_then(|()| self.log.seal().map(drop));
+        let sealed = open::store_open_calls(self.dir.log(), &calls).and_then(|()| self.log.seal());
         match sealed {
-            Ok(()) => {
+            Ok(checkpoint) => {
+                self.outside.published(&checkpoint);
                 self.unsealed_since = None;
                 self.seal_again = None;
                 Ok(())
@@ -85,7 +87,8 @@ impl Server {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let heartbeat = (!self.connections.is_empty())
+        let heartbeat = self
+            .stays()
             .then(|| self.last_record + self.options.checkpoint_interval);
         let recent = self.recent.as_ref().map(own::Recent::old_at);
         [
@@ -101,6 +104,12 @@ impl Server {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether silence is written down: not by a recorder that nobody is connected to and that leaves for
+    /// it, over a `log_closed`.
+    fn stays(&self) -> bool {
+        self.leave_at().is_none()
     }
 
     fn leave_at(&self) -> Option<Instant> {

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use crate::limits::FINDINGS;
+use crate::policy::Cosigner;
 
 /// What a verification found. Serialised, it is the output of `tacho verify --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +32,10 @@ pub struct Report {
     pub evidence: EvidenceReport,
     /// The timestamp of the newest record that was read.
     pub newest: Option<String>,
+    /// Records under the checkpoint that witnesses have cosigned; absent without a policy, or without one.
+    pub cosigned_size: Option<u64>,
+    /// The witnesses of the policy that have cosigned it.
+    pub cosigners: Vec<Cosigner>,
     /// What could not be checked, and is no finding for that.
     pub notes: Vec<String>,
     /// What is wrong, in the order in which it was found.
@@ -106,6 +111,8 @@ impl Report {
             open_intents: 0,
             evidence: EvidenceReport::default(),
             newest: None,
+            cosigned_size: None,
+            cosigners: Vec::new(),
             notes: Vec::new(),
             findings: Vec::new(),
             more_findings: 0,

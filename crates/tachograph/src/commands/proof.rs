@@ -24,7 +24,7 @@ pub(crate) fn run(proof: &Path, args: &Verify) -> Result<ExitCode> {
         return Err(CliError::new(Exit::Usage, what));
     }
     let keys = match &args.key {
-        Some(key) => given_key(key)?,
+        Some(key) => given_key("--key", key)?,
         None => return Err(CliError::new(Exit::Usage, "--proof needs --key")),
     };
     let bytes = read(proof, MAX_NOTE_BYTES)?;

@@ -25,7 +25,7 @@ use crate::connect::{InProcess, OnDemand};
 use crate::error::{CliError, Exit, Result};
 use crate::keys::KeySource;
 use crate::terminal;
-use crate::{definitions, keys, place};
+use crate::{definitions, keys, outside, place};
 
 /// When the server has ended its last records get this long to become durable.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(15);
@@ -159,18 +159,23 @@ fn in_process(
             failed
         }
     })?;
+    let policy = outside::policy_of(dir, &config.config.witnesses)?;
     let source = KeySource::of(dir, &config.config.key, key_fd)?;
     let (open, digest_key) = serve::open(dir.clone(), lock, &source)?;
+    let submitter = outside::submitter(dir, open.verifying_key(), policy)?;
     let (ours, theirs) = UnixStream::pair().map_err(wrong)?;
     // Kept open as long as the recorder lives: it ends with its source, not by a signal.
     let (stop, never) = UnixStream::pair().map_err(wrong)?;
-    let server = Server::new(
+    let mut server = Server::new(
         open,
         Intake::Pair(theirs),
         stop,
         serve::options(digest_key, config)?,
     )
     .map_err(|error| CliError::from_error(Exit::RunFailed, "the recorder", &error))?;
+    if let Some(submitter) = submitter {
+        server.hold_outside(submitter);
+    }
     let thread = std::thread::Builder::new()
         .name("recorder".to_owned())
         .spawn(move || server.run())

@@ -17,8 +17,8 @@ use crate::config::{self, Loaded};
 use crate::connect;
 use crate::error::{CliError, Exit, Result};
 use crate::keys::{self, KeySource, Keys};
-use crate::place;
 use crate::terminal;
+use crate::{outside, place};
 
 /// A recorder that a source started leaves after this long without one.
 const BACKGROUND_IDLE: Duration = Duration::from_secs(300);
@@ -40,6 +40,8 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
         return Ok(Exit::Ok.into());
     };
     let config = config::load(&dir)?;
+    let policy = outside::policy_of(&dir, &config.config.witnesses)?;
+    let monitor = args.monitor.map(outside::listen).transpose()?;
     let stop = stop_signals()?;
     let idle = match args.idle {
         Some(0) => None,
@@ -48,6 +50,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
     };
     let source = KeySource::of(&dir, &config.config.key, args.key_fd)?;
     let (open, digest_key) = open(dir.clone(), lock, &source)?;
+    let submitter = outside::submitter(&dir, open.verifying_key(), policy)?;
     let listener = connect::bind(&dir).map_err(|error| {
         CliError::from_error(
             Exit::Unable,
@@ -61,7 +64,13 @@ pub(crate) fn run(dir: Option<&Path>, args: &Serve) -> Result<ExitCode> {
         ..options(digest_key, &config)?
     };
     let recovered = open.recovered().clone();
-    let server = Server::new(open, Intake::Socket(listener), stop, options).map_err(failed)?;
+    let mut server = Server::new(open, Intake::Socket(listener), stop, options).map_err(failed)?;
+    if let Some(monitor) = monitor {
+        outside::monitor(&dir, monitor, submitter.is_some())?;
+    }
+    if let Some(submitter) = submitter {
+        server.hold_outside(submitter);
+    }
     if !args.background {
         let size = recovered.size;
         terminal::message(&format!(
@@ -145,7 +154,7 @@ fn take_lock(dir: &DataDir, background: bool) -> Result<Option<WriterLock>> {
 }
 
 /// A stream that becomes readable on SIGTERM, SIGINT and SIGHUP.
-fn stop_signals() -> Result<UnixStream> {
+pub(super) fn stop_signals() -> Result<UnixStream> {
     let wrong = |error| CliError::from_error(Exit::Unable, "signals", &error);
     let (stop, told) = UnixStream::pair().map_err(wrong)?;
     for signal in [

@@ -12,14 +12,15 @@ use tacho_log::reader::Reader;
 use tacho_log::retention::read_holds;
 use tacho_log::{DataDir, LogDir, ask_status, minimum_index};
 
-use crate::args::Json;
+use crate::args::Status;
 use crate::config;
 use crate::connect;
 use crate::error::{CliError, Exit, Result};
+use crate::outside::{self, Window};
 use crate::place;
 use crate::terminal::{Colour, Output, escape};
 
-pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
+pub(crate) fn run(dir: Option<&Path>, args: &Status) -> Result<ExitCode> {
     let path = place::data_path(dir)?;
     let recorder = recorder(&path)?;
     let log = LogDir::at(&path).ok();
@@ -30,6 +31,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
     let minimum = log.as_ref().and_then(|log| minimum_index(log).ok());
     let holds = DataDir::open(&path).ok().map(|dir| read_holds(&dir));
     let holds = holds.and_then(Result::ok).map(|holds| holds.len());
+    let window = outside::window(&path, &recorder)?;
     let mut out = Output::words(args.json);
     let status = json!({
         "dir": path.display().to_string(),
@@ -41,13 +43,39 @@ pub(crate) fn run(dir: Option<&Path>, args: &Json) -> Result<ExitCode> {
         "oldest": oldest.as_ref().map(|record| &record.timestamp),
         "retention": policy,
         "holds": holds,
+        "witnesses": window.witnesses,
+        "loss_window_seconds": window.seconds,
     });
     super::printed(if out.is_human() {
-        print(&mut out, &status).and_then(|()| print_retention(&mut out, &status, &policy_words))
+        print(&mut out, &status)
+            .and_then(|()| print_window(&mut out, &window))
+            .and_then(|()| print_retention(&mut out, &status, &policy_words))
     } else {
         out.line(&status.to_string())
     })?;
+    let is_over = |limit: u64| window.seconds.is_none_or(|seconds| seconds > limit);
+    if args.max_loss_window.is_some_and(is_over) {
+        return Ok(Exit::Failed.into());
+    }
     Ok(Exit::Ok.into())
+}
+
+fn print_window(out: &mut Output, window: &Window) -> std::io::Result<()> {
+    let words = match (window.witnesses, window.seconds) {
+        (_, Some(0)) => "none: the newest records are held by witnesses".to_owned(),
+        (_, Some(seconds)) => {
+            format!("{seconds} s: a cut of what was recorded since would not be noticed outside")
+        }
+        (true, None) => out.paint(
+            Colour::Yellow,
+            "everything: no checkpoint is held by enough witnesses yet",
+        ),
+        (false, None) => out.paint(
+            Colour::Dim,
+            "everything: nothing is held outside (see docs/witness.md)",
+        ),
+    };
+    out.line(&format!("loss window     {words}"))
 }
 
 /// The running recorder's own words; `Null` when none runs.

@@ -12,15 +12,22 @@ use tacho_log::{Clock as _, DataDir, LogDir, SystemClock};
 
 use crate::args::Verify;
 use crate::error::{CliError, Exit, Result};
+use crate::outside::read_policy;
 use crate::terminal::{Colour, Output, escape};
 use crate::{identities, place};
 
 pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
     let log = place::readers_dir(dir)?;
     let (key, own_key) = match &args.key {
-        Some(key) => (given_key(key)?, false),
+        Some(key) => (given_key("--key", key)?, false),
         None => (KeyPolicy::from(key_beside(&log)?), true),
     };
+    let policy = args.policy.as_deref().map(read_policy).transpose()?;
+    // A policy that lists this key vouches for it.
+    let listed = policy
+        .as_ref()
+        .is_some_and(|policy| !policy.logs().is_empty());
+    let own_key = own_key && !listed;
     let known = args
         .checkpoint
         .as_deref()
@@ -36,6 +43,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &Verify) -> Result<ExitCode> {
             not_before: args.max_age.map(ago),
             min_retention: args.min_retention,
             identities: identities::load(args.identity.as_deref())?,
+            policy,
         },
     );
     let mut out = Output::words(args.json);
@@ -53,13 +61,14 @@ fn ago(seconds: u64) -> Timestamp {
     Timestamp::from_unix_nanos(now.saturating_sub(seconds.saturating_mul(1_000_000_000)))
 }
 
-pub(super) fn given_key(given: &str) -> Result<KeyPolicy> {
+/// A verifier key, or a file with one or more.
+pub(super) fn given_key(option: &str, given: &str) -> Result<KeyPolicy> {
     // A key never looks like a path that exists: it has a + and is long.
     let text = std::fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
     KeyPolicy::parse(&text).map_err(|error| {
         CliError::from_error(
             Exit::Usage,
-            "--key is neither a verifier key nor a file with one, or with lines of VKEY FROM TO",
+            &format!("{option} is neither a verifier key nor a file with one, or with lines of VKEY FROM TO"),
             &error,
         )
         .hint("a key looks like NAME+HEX+BASE64; the log's owner prints it with: tacho key show")
@@ -136,6 +145,15 @@ fn print(out: &mut Output, report: &Report, own_key: bool) -> std::io::Result<()
     }
     print_evidence(out, &report.evidence)?;
     out.line(&format!("log {}", escape(&report.origin)))?;
+    if let Some(size) = report.cosigned_size {
+        let names: Vec<_> = report
+            .cosigners
+            .iter()
+            .map(|one| escape(&one.name))
+            .collect();
+        let names = names.join(", ");
+        out.line(&format!("{size} records cosigned by {names}"))?;
+    }
     if own_key {
         out.line(&format!(
             "key {} (from beside the log; compare it)",

@@ -81,6 +81,7 @@ fn every_help_text_is_documented() {
         "",
         "run",
         "serve",
+        "witness",
         "tail",
         "show",
         "status",
