@@ -4,241 +4,197 @@
     verify.py --key VKEY DIRECTORY [--checkpoint KEPT]      a log (or a data directory, or a copy)
     verify.py --key VKEY --proof FILE [--record FILE]       a .tlog-proof, without a log
 
-Python 3.9 or newer and nothing else; closed segments (.zst) need Python 3.14, the module zstandard or the
-program zstd. Section numbers are those of docs/format.md. Exit codes: 0 nothing wrong, 1 tampered,
-2 incomplete or unreadable, 3 wrong arguments. Not checked here: whether every call has an outcome (§9.6),
-cosignatures of witnesses (§13), bodies kept as evidence (§14). A change of the signing key (§7) is not
-followed: give the key that signed the newest checkpoint.
+Python 3.9 or newer and nothing else, but for .zst segments Python 3.14 or the program zstd. Exit codes: 0 nothing
+wrong, 1 tampered, 2 incomplete or unreadable, 3 wrong arguments. Sections (§) are those of docs/format.md. Not
+checked: whether each call has an outcome (§9.6), witnesses (§13), kept bodies (§14), earlier signing keys (§7).
 """
-import argparse, base64, hashlib, json, re, shutil, subprocess, sys
-from functools import lru_cache, reduce
+import argparse, base64, functools, hashlib, json, re, subprocess, sys
 from pathlib import Path
 
 TAMPERED, INCOMPLETE, findings = 1, 2, []                         # findings: (exit code, what)
 
-def stop(what, code=3):
-    sys.exit(print(f"verify.py: {what}", file=sys.stderr) or code)
-
+def demand(holds, otherwise):
+    if not holds:
+        raise ValueError(otherwise)
 def sha256(*parts): return hashlib.sha256(b"".join(parts)).digest()
 def leaf(record): return sha256(b"\0", record)                    # §6
 def node(left, right): return sha256(b"\1", left, right)
 
 def unbase64(text, length=None):
     data = base64.b64decode(text, validate=True)
-    if base64.b64encode(data).decode() != text or length not in (None, len(data)):
-        raise ValueError("base64 of another length, or not in its one right form")
+    demand(base64.b64encode(data).decode() == text and length in (None, len(data)), "malformed base64")
     return data
 
 # Ed25519 (RFC 8032 §5.1), as plainly as it can be written: there is one signature to check.
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
+D = -121665 * pow(121666, -1, P) % P
 
 def point(data):
     y, sign = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
-    xx = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    xx = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(xx, (P + 3) // 8, P)
-    x = x if (x * x - xx) % P == 0 else x * pow(2, (P - 1) // 4, P) % P
-    if (x * x - xx) % P or y >= P or (x == 0 and sign):
-        raise ValueError("the public key is no point of the curve")
+    x = x if x * x % P == xx else x * pow(2, (P - 1) // 4, P) % P
+    demand(x * x % P == xx and y < P and (x or not sign), "the public key is no point of the curve")
     return (P - x if x & 1 != sign else x, y)
 
 def add(a, b):
-    (x1, y1), (x2, y2), inverse = a, b, lambda n: pow(n, P - 2, P)
-    d = D * x1 * x2 * y1 * y2 % P
-    return ((x1 * y2 + x2 * y1) * inverse(1 + d) % P, (y1 * y2 + x1 * x2) * inverse(1 - d) % P)
-
+    (x1, y1), (x2, y2) = a, b
+    d = D * x1 * x2 * y1 * y2
+    return ((x1 * y2 + x2 * y1) * pow(1 + d, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - d, -1, P) % P)
 def times(n, a):
-    result = (0, 1)
-    while n:
-        result, a, n = (add(result, a) if n & 1 else result), add(a, a), n >> 1
-    return result
+    rest = times(n >> 1, add(a, a)) if n else (0, 1)
+    return add(rest, a) if n & 1 else rest
 
 def signed(key, message, signature):
     (x, y), s = point(key), int.from_bytes(signature[32:], "little")
-    small = times(8, (x, y)) == (0, 1)                            # such a key would "sign" anything
+    demand(times(8, (x, y)) != (0, 1), "by the public key, anything would be signed")
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
-    base = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+    base = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
     x, y = add(times(s, base), times(k, (P - x, y)))
-    return not small and s < L and signature[:32] == (y | (x & 1) << 255).to_bytes(32, "little")
+    return len(signature) == 64 and s < L and signature[:32] == (y | (x & 1) << 255).to_bytes(32, "little")
 
 def read_key(given):                                              # §7: NAME+HEX8+BASE64(0x01 || key)
-    try:
-        text = given if "+" in given else Path(given).read_text()
-        name, key_id, data = text.strip().split("+", 2)
-        if unbase64(data, 33)[0] == 1 and sha256(f"{name}\n".encode(), unbase64(data))[:4].hex() == key_id:
-            return name, bytes.fromhex(key_id), unbase64(data)[1:]
-    except (ValueError, OSError):
-        pass
-    stop("--key is neither a verifier key nor a file with one")
+    name, key_id, data = (given if "+" in given else Path(given).read_text()).strip().split("+", 2)
+    key = unbase64(data, 33)
+    demand(key[0] == 1 and sha256(f"{name}\n".encode(), key)[:4].hex() == key_id, "its hash is another one")
+    return name, bytes.fromhex(key_id), key[1:]
 
-def checkpoint(note, key):
-    """Size and root of a signed checkpoint: C2SP signed-note and tlog-checkpoint (§7)."""
-    (name, key_id, public), ours = key, 0
-    text, _, signatures = note.decode().rpartition("\n\n")
-    if not signatures.endswith("\n") or any(ord(c) < 32 and c != "\n" for c in text + signatures):
-        raise ValueError("the checkpoint is not a text, an empty line, and signatures")
-    for line in signatures[:-1].split("\n"):
-        found = re.fullmatch("\u2014 ([^\\s+]+) (\\S+)", line)
-        data = unbase64(found[2]) if found else b""
-        if len(data) < 5:
-            raise ValueError("a signature line of the checkpoint is malformed")
-        if found[1] == name and data[:4] == key_id:
-            ours += 1
-            if len(data) != 68 or not signed(public, f"{text}\n".encode(), data[4:]):
-                raise ValueError("the signature of the checkpoint is wrong")
-    lines = text.split("\n")
-    if len(lines) != 3 or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]) or int(lines[1]) >= 2**63:
-        raise ValueError("the checkpoint is not three lines: origin, size, root")
-    if lines[0] != name or not ours:
-        raise ValueError("the checkpoint is of another log, or not signed by the key")
-    return int(lines[1]), unbase64(lines[2], 32)
+def checkpoint(note, key):                                        # §7, C2SP signed-note and tlog-checkpoint
+    form = re.fullmatch("([^\0-\x1f]+)\n(0|[1-9][0-9]{0,18})\n([^\0-\x1f]+)\n\n"
+                        "((?:\u2014 [^\\s+\0-\x1f]+ [^\\s\0-\x1f]+\n)+)", note)
+    demand(form and int(form[2]) < 2**63, "the checkpoint is not origin, size, root and signatures")
+    (origin, size, root, lines), (name, key_id, public) = form.groups(), key
+    signatures = [(line.split(" ")[1], unbase64(line.split(" ")[2])) for line in lines.split("\n")[:-1]]
+    demand(all(len(data) > 4 for _, data in signatures), "a signature of the checkpoint is malformed")
+    ours = [data[4:] for signer, data in signatures if signer == name and data[:4] == key_id]
+    demand(origin == name and ours, "the checkpoint is of another log, or not signed by the key")
+    text = f"{origin}\n{size}\n{root}\n".encode()
+    demand(all(signed(public, text, data) for data in ours), "the signature of the checkpoint is wrong")
+    return int(size), unbase64(root, 32)
 
-def check_proof(data, key, given):                                # C2SP tlog-proof, §12
-    head, _, note = data.partition(b"\n\n")
-    layout = re.fullmatch("c2sp.org/tlog-proof@v1\n(?:extra ([^\n]*)\n)?index (0|[1-9][0-9]{0,18})"
-                          "((?:\n[^\n]+){0,63})", head.decode())
-    if not layout:
-        raise ValueError("not in the layout of a .tlog-proof")
-    extra, index = None if layout[1] is None else unbase64(layout[1]), int(layout[2])
-    hashes = [unbase64(line, 32) for line in layout[3].split("\n")[1:]]
+def check_proof(data, key, given):                                # §12, C2SP tlog-proof
+    head, _, note = data.partition("\n\n")
+    form = re.fullmatch("c2sp.org/tlog-proof@v1\n(?:extra (.*)\n)?index (0|[1-9][0-9]{0,18})((?:\n.+){0,63})", head)
+    demand(form, "not in the layout of a .tlog-proof")
+    extra, index = None if form[1] is None else unbase64(form[1]), int(form[2])
+    hashes = [unbase64(line, 32) for line in form[3].split("\n")[1:]]
     size, root = checkpoint(note, key)
-    if None not in (given, extra) and given != extra:
-        raise ValueError("the record in the proof is not the one that was given")
     record = extra if given is None else given
     if record is None:
         return findings.append((INCOMPLETE, "the proof does not bring its record; give it with --record"))
-    found, at, last = leaf(record), index, size - 1               # RFC 9162 §2.1.3.2
-    for sibling in hashes:
-        if last <= 0:
-            raise ValueError("the proof is too long")
-        found = node(sibling, found) if at & 1 or at == last else node(found, sibling)
-        while at == last and at & 1 == 0 and at:
-            at, last = at >> 1, last >> 1
-        at, last = at >> 1, last >> 1
-    if index >= size or last != 0 or found != root or seq_of(record) != index:
-        raise ValueError("the proof does not lead from a record of that place to the root")
+    demand(extra in (None, record), "the record in the proof is not the one that was given")
+    demand(index < size and seq_of(record) == index, "the record is not of the place that the proof is for")
+    demand(climb(leaf(record), index, size, hashes) == root, "the proof does not lead to the root")
     print(f"ok: record {index} of {size} in {key[0]}\n{record.decode()}")
 
+def climb(start, index, size, hashes):                            # RFC 6962 §2.1.1, from the top down
+    if size == 1 or not hashes:
+        return start if size == 1 and not hashes else b"too long or too short"
+    half = 1 << (size - 1).bit_length() - 1
+    if index < half:
+        return node(climb(start, index, half, hashes[:-1]), hashes[-1])
+    return node(hashes[-1], climb(start, index - half, size - half, hashes[:-1]))
+
 def seq_of(line):                                                 # §3: v and seq come first
-    head = re.match(rb'\{"v":1,"seq":(0|[1-9][0-9]{0,19}),', line)
+    head = re.fullmatch(rb'\{"v":1,"seq":(0|[1-9][0-9]{0,19}),.*\}', line)
     try:
-        whole = head and line.endswith(b"}") and len(line) <= 65535 and type(json.loads(line)) is dict
-    except ValueError:
-        whole = False
-    return int(head[1]) if whole else None
+        json.loads(line, parse_int=float)                         # a number may be longer than Python's
+    except (ValueError, RecursionError):
+        return None
+    return int(head[1]) if head and len(line) <= 65535 else None
 
 def unzst(data):
     try:
-        from compression import zstd
+        from compression import zstd                              # since Python 3.14
         return zstd.decompress(data)
     except ImportError:
-        pass
-    if shutil.which("zstd"):
         done = subprocess.run(["zstd", "-dcq", "-M8MB"], input=data, capture_output=True)
         return done.stdout + (b"" if done.returncode == 0 else b"damaged")
-    try:
-        import zstandard
-        return zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read()
-    except ImportError:
-        stop("a .zst segment needs Python 3.14, the module zstandard or the program zstd", INCOMPLETE)
 
-def segments(log):                                                # §2, §15: .jsonl before .zst before .age
-    name, found = r"(\d{4}-\d\d-\d\d-\d{3})(?:\.jsonl(?:\.zst)?|\.(\d+)-(\d+)\.jsonl\.zst\.age)", {}
-    for path in sorted((log / "segments").glob("*"), key=lambda path: (path.suffix == ".age", path.name)):
-        match = re.fullmatch(name, path.name)
-        if match:
-            found.setdefault(match[1], (path, match[2] and (int(match[2]), int(match[3]))))
+def segments(log):                                                # §2, §15: path, and for .age what it holds
+    found = {}
+    for end in (r"\.jsonl", r"\.jsonl\.zst", r"\.(\d+)-(\d+)\.jsonl\.zst\.age"):
+        for path in (log / "segments").glob("*"):
+            if match := re.fullmatch(r"(\d{4}-\d\d-\d\d-\d{3})" + end, path.name):
+                found.setdefault(match[1], (path, [int(number) for number in match.groups()[1:]]))
     return [found[name] for name in sorted(found)]
 
 def check_log(log, key, kept):                                    # §9
-    size, root = checkpoint((log / "checkpoint").read_bytes(), key)
+    demand((log / "checkpoint").exists(), "there is no checkpoint")
+    size, root = checkpoint((log / "checkpoint").read_bytes().decode(), key)
     first = log / "minimum-index"                                 # §15: the tree below it is in the tiles
     minimum = int(first.read_text()) if first.exists() else 0
-    leaves, told = [tile_leaf(log, seq, size) for seq in range(min(minimum, size))], minimum == 0
+    leaves, told = tile_leaves(log, 0, min(minimum, size), size), minimum == 0
     found = segments(log)
-    for path, encrypted in found:
-        if encrypted and encrypted[0] == len(leaves) < encrypted[1] <= size:
-            leaves += [tile_leaf(log, seq, size) for seq in range(*encrypted)]
+    for path, held in found:
+        if held and held[0] == len(leaves) < held[1] <= size:
+            leaves += tile_leaves(log, *held, size)
             print(f"{path.name} is encrypted: its hashes are taken from the tiles")
             continue
         data = unzst(path.read_bytes()) if path.suffix == ".zst" else path.read_bytes()
-        for line in (data if data.endswith(b"\n") or not data else data + b"\n").split(b"\n")[:-1]:
+        for line in data.removesuffix(b"\n").split(b"\n") if data else []:
             seq = seq_of(line)
             if seq is not None and seq < minimum == len(leaves):
                 continue                                          # a removal that a crash interrupted
             if seq != len(leaves):
                 torn = len(leaves) >= size and path == found[-1][0]
-                what = f"{path.name}: record {len(leaves)} is not there, or is no record"
-                findings.append((INCOMPLETE if torn else TAMPERED, what))
+                findings.append((INCOMPLETE if torn else TAMPERED, f"{path.name}: no record {len(leaves)}"))
                 break
-            if b'"retention_pruned"' in line and seq < size:
-                told = told or json.loads(line).get("details", {}).get("to") == minimum
+            event = json.loads(line, parse_int=float) if b'"retention_pruned"' in line and seq < size else {}
+            told = told or event.get("type") == "retention_pruned" and event["details"]["to"] == minimum
             leaves.append(leaf(line))
     if not told:
         findings.append((TAMPERED, f"no sealed record tells of the removal of what is before {minimum}"))
-    for what, (at, expected) in [("checkpoint", (size, root)), ("kept checkpoint", kept or (size, root))]:
+    for what, (at, expected) in [("checkpoint", (size, root)), ("kept checkpoint", kept or (0, sha256()))]:
         if at > min(size, len(leaves)):
             findings.append((TAMPERED, f"the {what} covers {at} records; there are {min(size, len(leaves))}"))
         elif tree(leaves[:at], log if what == "checkpoint" else None) != expected:
             findings.append((TAMPERED, f"the records do not give the root of the {what}"))
     print(f"{len(leaves)} records, {size} under the signed checkpoint of {key[0]}")
 
-@lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=4)
 def read_tile(log, level, index, size):                           # §6
-    width, number, groups = min((size >> 8 * level) - 256 * index, 256), index // 1000, f"{index % 1000:03d}"
-    while number:
-        number, groups = number // 1000, f"x{number % 1000:03d}/{groups}"
-    path = f"tile/{level}/{groups}" + (f".p/{width}" if width < 256 else "")
-    try:
-        return path, (log / path).read_bytes()
-    except OSError as error:
-        return findings.append((INCOMPLETE, f"{path}: {error.strerror}")) or path, None
+    width, (*high, low) = min((size >> 8 * level) - 256 * index, 256), f"{index:,}".split(",")
+    groups = [f"x{group:0>3}" for group in high] + [f"{low:0>3}"]
+    tile = log / "tile" / str(level) / ("/".join(groups) + (f".p/{width}" if width < 256 else ""))
+    if tile.exists():
+        return tile.read_bytes()
+    findings.append((INCOMPLETE, f"{tile} is missing"))
+def tile_leaves(log, first, end, size):
+    return [(read_tile(log, 0, seq // 256, size) or b"")[seq % 256 * 32:][:32] for seq in range(first, end)]
 
-def tile_leaf(log, seq, size):
-    return (read_tile(log, 0, seq // 256, size)[1] or b"")[seq % 256 * 32:][:32]
+def tree(nodes, log):                                             # RFC 6962 §2.1
+    size = len(nodes)
+    for level in range(64):
+        for at in range(0, size >> level, 256) if log and level % 8 == 0 else []:
+            tile = read_tile(log, level // 8, at // 256, size)    # holds the complete subtrees only
+            if tile not in (None, b"".join(nodes[at:at + 256][:(size >> level) - at])):
+                findings.append((TAMPERED, f"tile {at // 256} of level {level // 8} is not of the records"))
+        last = nodes[len(nodes) // 2 * 2:]                        # without a neighbour it moves up
+        nodes = [node(nodes[at], nodes[at + 1]) for at in range(0, len(nodes) - 1, 2)] + last
+    return nodes[0] if nodes else sha256()
 
-def tree(nodes, log):
-    """The root over the leaves (RFC 6962 §2.1); every eighth level is compared with its tiles."""
-    level, peaks, size = 0, [], len(nodes)
-    while nodes:
-        for at in range(0, len(nodes), 256) if log and level % 8 == 0 else []:
-            path, data = read_tile(log, level // 8, at // 256, size)
-            if data is not None and data != b"".join(nodes[at:at + 256]):
-                findings.append((TAMPERED, f"{path} does not hold the hashes of the records"))
-        peaks += nodes[-1:] if len(nodes) % 2 else []
-        nodes = [node(nodes[at], nodes[at + 1]) for at in range(0, len(nodes) - 1, 2)]
-        level += 1
-    return reduce(lambda right, left: node(left, right), peaks) if peaks else sha256()
-
-def contents(name):
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        stop(f"cannot read {name}: {error.strerror}")
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.error = stop
-    parser.add_argument("directory", nargs="?", type=Path)
-    parser.add_argument("--key", required=True, type=read_key)
-    for name in ("--checkpoint", "--proof", "--record"):
-        parser.add_argument(name, type=contents)
-    given = parser.parse_args()
-    if bool(given.directory) == bool(given.proof) or (given.checkpoint if given.proof else given.record):
-        stop("give a directory, or --proof FILE")
-    try:
-        if given.proof:
-            record = given.record and re.sub(b"\n$", b"", given.record)
-            check_proof(given.proof, given.key, record)
-        else:
-            log = given.directory / "log" if (given.directory / "log").is_dir() else given.directory
-            check_log(log, given.key, given.checkpoint and checkpoint(given.checkpoint, given.key))
-    except (ValueError, OSError) as error:
-        unread = isinstance(error, OSError) and not str(error.filename).endswith("/checkpoint")
-        findings.append((INCOMPLETE if unread else TAMPERED, str(error)))
-    for code, what in findings:
-        print(f"{'TAMPERED' if code == TAMPERED else 'incomplete'}: {what}")
-    return min((code for code, _ in findings), default=0)
-
-if __name__ == "__main__":
-    sys.exit(main())
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+parser.error = lambda what: parser.exit(3, f"verify.py: {what}\n")
+parser.add_argument("directory", nargs="?", type=Path)
+for option in ("--key", "--checkpoint", "--proof", "--record"):
+    parser.add_argument(option, required=option == "--key")
+given = parser.parse_args()
+if bool(given.directory) == bool(given.proof) or (given.checkpoint if given.proof else given.record):
+    parser.error("give a directory, or --proof FILE")
+try:
+    key, files = read_key(given.key), (given.checkpoint, given.proof, given.record)
+    kept, proof, record = (file and Path(file).read_bytes() for file in files)
+except (ValueError, OSError) as error:
+    parser.error(f"no verifier key, or a file that cannot be read: {error}")
+try:
+    if given.proof:
+        check_proof(proof.decode(), key, record and record.removesuffix(b"\n"))
+    else:
+        log = given.directory / "log" if (given.directory / "log").is_dir() else given.directory
+        check_log(log, key, None if kept is None else checkpoint(kept.decode(), key))
+except Exception as error:                                        # what nobody can make sense of is not in order
+    findings.append((INCOMPLETE if isinstance(error, OSError) else TAMPERED, f"{error}"))
+for code, what in findings:
+    print(f"{'TAMPERED' if code == TAMPERED else 'incomplete'}: {what}")
+sys.exit(min((code for code, _ in findings), default=0))

@@ -492,3 +492,9 @@ fn every_byte_of_a_small_log() {
     }
     assert_eq!(fixture.verify().verdict, Verdict::Ok);
 }
+
+/// Its page promises two hundred lines, which somebody is to read.
+#[test]
+fn the_second_opinion_is_short() {
+    assert!(include_str!("../../../docs/verify.py").lines().count() <= 200);
+}
