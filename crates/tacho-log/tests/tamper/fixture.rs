@@ -162,7 +162,7 @@ impl Fixture {
         let of_pairs = ["no outcome", "intent"];
         let claimed = report.findings.iter().filter(|finding| {
             let is = |words: &&str| finding.what.contains(*words);
-            !of_pairs.iter().any(|words| is(words))
+            !of_pairs.iter().any(is)
         });
         let expected = claimed.map(|finding| finding.verdict).max();
         let expected = expected.unwrap_or(Verdict::Ok).exit_code();
