@@ -1,13 +1,17 @@
 //! What the user typed. The texts here are the `--help`.
 
+mod witness;
+
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::witness::Witness;
+use self::witness::address;
 use crate::error::Exit;
 
 const AFTER_HELP: &str = "\
@@ -171,25 +175,6 @@ pub(crate) struct Serve {
     /// Ask the running recorder to close the log and leave
     #[arg(long, conflicts_with_all = ["idle", "background", "monitor"])]
     pub(crate) stop: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Witness {
-    /// Where to listen: ADDRESS:PORT, or a port of this machine alone
-    #[arg(long, value_name = "ADDR", default_value = "8646", value_parser = address)]
-    pub(crate) listen: SocketAddr,
-    /// Verifier key of a log, or a file with it (log/vkey); may be given again
-    #[arg(long = "log", value_name = "VKEY")]
-    pub(crate) logs: Vec<String>,
-    /// Cosign for the logs of a C2SP tlog-policy file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-    /// Name of the key, when it is made: like a host and a path [default: tacho.local/witness/HOST-RANDOM]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Print the witness's verifier key, making the key if there is none, and leave
-    #[arg(long)]
-    pub(crate) show_key: bool,
 }
 
 #[derive(Debug, Args)]
@@ -483,15 +468,6 @@ pub(crate) struct Demo {
     pub(crate) keep: bool,
 }
 
-/// `ADDRESS:PORT`, or `PORT` on the loopback address.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(port) = text.parse::<u16>() {
-        return Ok((Ipv4Addr::LOCALHOST, port).into());
-    }
-    let wrong = "neither ADDRESS:PORT, like 0.0.0.0:8646, nor a port";
-    text.parse().ok().ok_or_else(|| wrong.to_owned())
-}
-
 /// Reads the arguments; on `--help`, `--version` and mistakes prints and gives the exit code.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
@@ -509,21 +485,6 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
-
-    #[test]
-    fn a_port_alone_is_of_this_machine_alone() {
-        let address = |text: &str| super::address(text).map(|address| address.to_string());
-        for (text, means) in [
-            ("8000", Some("127.0.0.1:8000")),
-            ("0.0.0.0:80", Some("0.0.0.0:80")),
-            ("[::1]:80", Some("[::1]:80")),
-            ("localhost:80", None),
-            ("70000", None),
-            ("", None),
-        ] {
-            assert_eq!(address(text).ok().as_deref(), means, "{text}");
-        }
-    }
 
     #[test]
     fn arguments_are_consistent() {
