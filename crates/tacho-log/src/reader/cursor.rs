@@ -18,7 +18,6 @@ pub(crate) struct Cursor {
     /// Whether the first record must be `from`, and not just one at or before it.
     exact: bool,
     at: Option<Place>,
-    line: Vec<u8>,
     /// The `seq` of the line, when the line is to be given out next.
     held: Option<u64>,
 }
@@ -53,8 +52,8 @@ pub(crate) enum Step<'a> {
 
 /// What one look at a segment gave.
 enum Look {
+    /// [`Cursor::line`] is the next line.
     Line {
-        file: String,
         /// What the name of an encrypted segment claims, with its first line.
         claim: Option<Claim>,
     },
@@ -88,7 +87,6 @@ impl Cursor {
             expected: None,
             exact: from == 0,
             at: None,
-            line: Vec::new(),
             held: None,
         }
     }
@@ -119,11 +117,17 @@ impl Cursor {
         })
     }
 
+    /// The record of the last step, until the next one.
+    pub(crate) fn line(&self) -> &[u8] {
+        let lines = self.at.as_ref().and_then(|place| place.lines.as_ref());
+        lines.map_or(&[], |(lines, _)| lines.line())
+    }
+
     pub(crate) fn next(&mut self) -> Result<Step<'_>, ReadError> {
         if let Some(seq) = self.held.take() {
             return Ok(Step::Record {
                 seq,
-                line: &self.line,
+                line: self.line(),
             });
         }
         loop {
@@ -132,18 +136,19 @@ impl Cursor {
             }
             let seq = self.expected();
             match self.look()? {
-                Look::Line { file, claim } => match self.judge() {
+                Look::Line { claim } => match self.judge() {
                     Judged::Next(seq) if seq < self.from => {}
                     Judged::Next(seq) if claim.is_some_and(|claim| claim.first != seq) => {
                         self.held = Some(seq);
                         let what =
                             "it is the first one in this file, whose name says another".to_owned();
+                        let file = self.file();
                         return Ok(Step::Damage { seq, file, what });
                     }
                     Judged::Next(seq) => {
                         return Ok(Step::Record {
                             seq,
-                            line: &self.line,
+                            line: self.line(),
                         });
                     }
                     Judged::Misplaced { expected, found } => {
@@ -152,11 +157,14 @@ impl Cursor {
                         let what = misplaced(expected, found);
                         return Ok(Step::Damage {
                             seq: expected,
-                            file,
+                            file: self.file(),
                             what,
                         });
                     }
-                    Judged::Broken(what) => return Ok(Step::Damage { seq, file, what }),
+                    Judged::Broken(what) => {
+                        let file = self.file();
+                        return Ok(Step::Damage { seq, file, what });
+                    }
                 },
                 Look::TooLong { file } => {
                     let what = "it is longer than a record may be".to_owned();
@@ -224,7 +232,7 @@ impl Cursor {
         Ok(self.at.is_some())
     }
 
-    /// Takes the next line into `self.line`.
+    /// Goes to the next line.
     fn look(&mut self) -> Result<Look, ReadError> {
         let Some(place) = self.at.as_mut().filter(|place| !place.over) else {
             return Ok(Look::Over {
@@ -251,15 +259,9 @@ impl Cursor {
         };
         let file = || place.segment.file(*form);
         let look = match lines.next() {
-            Ok(Some(Line::Whole(line))) => {
-                self.line.clear();
-                self.line.extend_from_slice(line);
-                let claim = claim.filter(|_| place.offset == 0);
-                Look::Line {
-                    file: file(),
-                    claim,
-                }
-            }
+            Ok(Some(Line::Whole(_))) => Look::Line {
+                claim: claim.filter(|_| place.offset == 0),
+            },
             Ok(Some(Line::TooLong)) => Look::TooLong { file: file() },
             Ok(end @ (Some(Line::Torn(_)) | None)) => {
                 let torn = match end {
@@ -313,7 +315,7 @@ impl Cursor {
     fn judge(&mut self) -> Judged {
         let expected = self.expected;
         let first = if self.exact { Some(self.from) } else { None };
-        let Some(head) = LineHead::parse(&self.line) else {
+        let Some(head) = LineHead::parse(self.line()) else {
             self.expected = expected.or(first).map(|seq| seq.saturating_add(1));
             return Judged::Broken("it does not begin and end as a record does".to_owned());
         };

@@ -1,4 +1,5 @@
 use std::io::{self, Read};
+use std::ops::Range;
 
 use super::Form;
 use crate::limits::{RECORD_BYTES, SEGMENT_READ_BYTES, ZSTD_WINDOW_LOG};
@@ -12,6 +13,8 @@ pub(crate) struct Lines {
     end: usize,
     /// Where in the segment the unread part starts.
     offset: u64,
+    /// The line that was read last, in the buffer.
+    line: Range<usize>,
 }
 
 /// What stands at one place of a segment.
@@ -49,6 +52,7 @@ impl Lines {
             start: 0,
             end: 0,
             offset,
+            line: 0..0,
         }
     }
 
@@ -57,9 +61,16 @@ impl Lines {
         self.offset
     }
 
+    /// The line that [`Lines::next`] gave last, until it is called again: for whoever wants to look at the
+    /// walk and at the line at once. Empty where that was no whole line.
+    pub(crate) fn line(&self) -> &[u8] {
+        self.buffer.get(self.line.clone()).unwrap_or_default()
+    }
+
     /// The next line; `None` at the end of the segment.
     pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         let mut searched = 0;
+        self.line = 0..0;
         loop {
             let unread = self.buffer.get(self.start..self.end).unwrap_or_default();
             let fresh = unread.get(searched..).unwrap_or_default();
@@ -67,12 +78,11 @@ impl Lines {
                 let from = self.start;
                 let to = from + searched + at;
                 self.consume(to - from + 1);
-                let line = self.buffer.get(from..to).unwrap_or_default();
-                return Ok(Some(if line.len() > RECORD_BYTES {
-                    Line::TooLong
-                } else {
-                    Line::Whole(line)
-                }));
+                if to - from > RECORD_BYTES {
+                    return Ok(Some(Line::TooLong));
+                }
+                self.line = from..to;
+                return Ok(Some(Line::Whole(self.line())));
             }
             searched = unread.len();
             if searched > RECORD_BYTES {

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -42,7 +42,9 @@ fn key(id: &str) -> Key {
 /// alone: the call was not forwarded because its intent could not be recorded.
 #[derive(Default)]
 pub(super) struct Pairs {
-    open: HashMap<Key, u64>,
+    /// A tree: of a handful of open intents it is as fast as a hash table with a weak hash, and whoever wrote
+    /// the log cannot make it slow.
+    open: BTreeMap<Key, u64>,
     /// Outcomes whose intent is not open: it had an outcome before, or there is none.
     unmatched: Vec<Unmatched>,
     more_unmatched: u64,

@@ -39,15 +39,11 @@ pub(super) fn walk(
     walk.at_size(report);
     walk.hashes_to(minimum, report);
     let mut cursor = Cursor::exactly(dir, minimum).with_identities(options.identities.clone());
-    let mut record = Vec::new();
     let readable = loop {
         let expected = cursor.expected();
         match cursor.next() {
-            Ok(Step::Record { seq, line }) => {
-                // A copy, so that the cursor can be asked for its place where something is wrong.
-                record.clear();
-                record.extend_from_slice(line);
-                walk.record(seq, &record, &|| cursor.file(), report);
+            Ok(Step::Record { seq, .. }) => {
+                walk.record(seq, cursor.line(), &|| cursor.file(), report);
             }
             Ok(Step::Unread { from, to, file }) => walk.unread(from, to, &file, report),
             Ok(Step::Damage { seq, file, what }) => walk.damage(seq, file, what, report),
