@@ -9,7 +9,7 @@
 
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -34,7 +34,11 @@ pub trait Disk: Debug + Send + Sync {
     /// Opens an existing file for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Opens a file for reading, from its beginning.
-    fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
+    fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        self.read_from(path, 0)
+    }
+    /// Opens a file for reading from `offset` on; behind its end there is nothing.
+    fn read_from(&self, path: &Path, offset: u64) -> io::Result<Box<dyn Read + Send>>;
     /// Which file a name leads to.
     fn identity(&self, path: &Path) -> io::Result<Identity>;
     /// Gives a file another name, in place of a file that has it.
@@ -126,8 +130,12 @@ impl Disk for RealDisk {
         Ok(Box::new(RealFile(file)))
     }
 
-    fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(File::open(path)?))
+    fn read_from(&self, path: &Path, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = File::open(path)?;
+        if offset > 0 {
+            file.seek(SeekFrom::Start(offset))?;
+        }
+        Ok(Box::new(file))
     }
 
     fn identity(&self, path: &Path) -> io::Result<Identity> {

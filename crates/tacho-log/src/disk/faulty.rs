@@ -425,7 +425,7 @@ impl Disk for FaultyDisk {
         )
     }
 
-    fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    fn read_from(&self, path: &Path, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         self.operation(
             |_| {},
             |state| {
@@ -436,7 +436,9 @@ impl Disk for FaultyDisk {
                     .iter()
                     .map(|byte| byte.value)
                     .collect::<Vec<_>>();
-                Ok(Box::new(io::Cursor::new(bytes)) as Box<dyn Read + Send>)
+                let mut bytes = io::Cursor::new(bytes);
+                bytes.set_position(offset);
+                Ok(Box::new(bytes) as Box<dyn Read + Send>)
             },
         )
     }

@@ -374,9 +374,8 @@ fn settle(
 
 /// At most a segment, or a batch.
 fn read_range(disk: &dyn Disk, path: &Path, start: u64, len: u64) -> io::Result<Vec<u8>> {
-    let mut source = disk.read(path)?;
-    io::copy(&mut source.by_ref().take(start), &mut io::sink())?;
     let mut bytes = Vec::new();
+    let source = disk.read_from(path, start)?;
     source.take(len).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
