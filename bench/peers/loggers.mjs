@@ -15,6 +15,8 @@ const tick = () => new Promise((resolve) => setImmediate(resolve));
 // Each maker returns how to log one event, and how to end and wait for what is still on its way.
 const makers = {
   'pino-sync': async (dir) => toDestination(pino.destination({ dest: join(dir, 'log'), sync: true })),
+  // One write and one fsync for each event, before the call returns.
+  'pino-fsync': async (dir) => toDestination(pino.destination({ dest: join(dir, 'log'), sync: true, fsync: true })),
   'pino-async': async (dir) =>
     toDestination(pino.destination({ dest: join(dir, 'log'), sync: false, minLength: 4096 })),
   'pino-roll': async (dir) => {

@@ -1,19 +1,20 @@
 //! What recording an event costs the process that does it, without waiting for the disk: bars A1 to A5.
 
-mod node;
+pub(crate) mod node;
 mod tacho;
 mod tracing_json;
 
-use crate::events::samples;
-use crate::peers;
+use std::path::{Path, PathBuf};
+
+use crate::events::{Sample, as_json, samples};
 use crate::place::{Place, Result, put};
 use crate::report::{Bar, Value, heading, limit, note, ratio};
 use crate::stats::{Latency, median};
 
 /// One logger in one round.
 #[derive(Clone, Copy, Debug, Default)]
-struct Run {
-    events_per_second: f64,
+pub(crate) struct Run {
+    pub(crate) events_per_second: f64,
     cpu_us: f64,
     bytes: f64,
     latency: Latency,
@@ -31,12 +32,7 @@ pub(crate) fn run(place: &Place) -> Result<()> {
     heading("emit: events of 500 bytes, one producer that never waits");
     let samples = samples();
     let work = place.fresh()?;
-    let events = work.path().join("events.jsonl");
-    let lines: Vec<_> = samples
-        .iter()
-        .map(|one| crate::events::as_json(one).to_string())
-        .collect();
-    put(&events, &lines.join("\n"))?;
+    let events = events_file(work.path(), &samples)?;
 
     let count = place.amount(200_000);
     let mut loggers = vec![
@@ -45,8 +41,7 @@ pub(crate) fn run(place: &Place) -> Result<()> {
             tracing_json::run(place, &samples, count)
         }),
     ];
-    if let Some(dir) = peers::node(place, &["pino@10.4.0", "pino-roll@4.0.0"]) {
-        let script = peers::script(&dir, "loggers.mjs", include_str!("../peers/loggers.mjs"))?;
+    if let Some(script) = node::script(place)? {
         for (name, mode, count) in [
             ("pino sync", "pino-sync", count / 2),
             ("pino async", "pino-async", count / 2),
@@ -84,6 +79,14 @@ pub(crate) fn run(place: &Place) -> Result<()> {
         latency.p50, latency.p99, latency.p999
     ));
     Ok(())
+}
+
+/// The samples as JSON lines, for loggers in other processes.
+pub(crate) fn events_file(dir: &Path, samples: &[Sample]) -> Result<PathBuf> {
+    let path = dir.join("events.jsonl");
+    let lines: Vec<_> = samples.iter().map(|one| as_json(one).to_string()).collect();
+    put(&path, &lines.join("\n"))?;
+    Ok(path)
 }
 
 impl<'a> Logger<'a> {

@@ -1,13 +1,18 @@
 //! What the figures were measured on, and what a process costs: facts from `/proc`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::peers::output;
+use crate::place::Result;
 use crate::report::note;
+use crate::stats::float;
 
 /// Prints the machine: its cores, kernel, and how busy it is.
 pub(crate) fn describe() {
@@ -92,6 +97,8 @@ pub(crate) struct Memory {
     pub(crate) resident: f64,
     /// `RssAnon`.
     pub(crate) anonymous: f64,
+    /// `VmHWM`.
+    pub(crate) peak: f64,
 }
 
 /// The memory of process `pid`.
@@ -106,7 +113,33 @@ pub(crate) fn memory_of(pid: u32) -> Memory {
     Memory {
         resident: mib("VmRSS"),
         anonymous: mib("RssAnon"),
+        peak: mib("VmHWM"),
     }
+}
+
+/// The word before a program whose peak of memory is wanted: see [`peak_of`].
+pub(crate) const PEAK: &str = "peak-of";
+
+/// The most that `command` has resident until it ends, in mebibytes. It is the only child of a process of
+/// its own, because the system tells only the maximum over all children.
+pub(crate) fn peak_of(command: &Command) -> Result<f64> {
+    let mut helper = Command::new(std::env::current_exe()?);
+    helper.arg(PEAK).arg(command.get_program());
+    helper.args(command.get_args());
+    Ok(output(&mut helper)?.trim().parse()?)
+}
+
+/// What [`peak_of`] starts: runs the program named by `arguments`, and returns its peak in mebibytes.
+pub(crate) fn run_for_peak(mut arguments: impl Iterator<Item = OsString>) -> Result<f64> {
+    let mut command = Command::new(arguments.next().ok_or("no program")?);
+    command.args(arguments).stdin(Stdio::null());
+    let done = command.stdout(Stdio::null()).status()?;
+    if !done.success() {
+        return Err(format!("{} {done}", command.get_program().display()).into());
+    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let kib = u64::try_from(usage.max_rss())?;
+    Ok(float(kib) / 1024.0)
 }
 
 fn read(path: impl AsRef<Path>) -> String {

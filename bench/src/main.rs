@@ -54,6 +54,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool> {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == machine::PEAK) {
+        println!("{}", machine::run_for_peak(words)?);
+        return Ok(true);
+    }
     let (mut which, mut rounds, mut divide, mut cache) = ("all".to_owned(), ROUNDS, 1, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {

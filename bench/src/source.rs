@@ -41,10 +41,15 @@ impl Source {
 
     /// With a recorder over `dir` in this process, on a thread of its own, as with `--in-process`.
     pub(crate) fn in_process(dir: &Path) -> Result<Self> {
+        Self::in_process_with(dir, LogOptions::default())
+    }
+
+    /// The same with a log that is segmented and sealed as `log` says.
+    pub(crate) fn in_process_with(dir: &Path, log: LogOptions) -> Result<Self> {
         let dir = DataDir::create(dir)?;
         let lock = dir.lock()?;
         let key = SigningKey::generate("bench.local/log", [7; 32])?;
-        let open = OpenLog::open(dir, lock, key, LogOptions::default())?;
+        let open = OpenLog::open(dir, lock, key, log)?;
         let options = ServeOptions {
             config: "none".to_owned(),
             space: tacho_log::SpaceOptions::default(),

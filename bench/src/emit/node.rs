@@ -1,15 +1,24 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::Run;
-use crate::peers::output;
+use crate::peers::{self, output};
 use crate::place::{Place, Result};
 use crate::stats::Latency;
 
+/// The script that runs one of them, beside the modules it needs; none when these cannot be installed.
+pub(crate) fn script(place: &Place) -> Result<Option<PathBuf>> {
+    let Some(dir) = peers::node(place, &["pino@10.4.0", "pino-roll@4.0.0"]) else {
+        return Ok(None);
+    };
+    let text = include_str!("../../peers/loggers.mjs");
+    peers::script(&dir, "loggers.mjs", text).map(Some)
+}
+
 /// A logger of Node, in a process of its own.
-pub(super) fn run(
+pub(crate) fn run(
     place: &Place,
     script: &Path,
     mode: &str,

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tacho_log::Patience;
 
@@ -68,13 +68,21 @@ fn measure(place: &Place, samples: &[Sample], records: usize) -> Result<()> {
         .args(&compressed)
         .stdout(std::process::Stdio::null());
     let mut took = [const { Vec::new() }; 3];
+    let mut walls = Vec::new();
     for _ in 0..place.rounds {
+        let started = Instant::now();
         took[0].push(cpu(|| output(&mut verify).map(drop))?);
+        walls.push(started.elapsed().as_secs_f64());
         took[1].push(cpu(|| output(&mut openssl).map(drop))?);
         if !compressed.is_empty() {
             took[2].push(cpu(|| Ok(inflate.status().map(drop)?))?);
         }
     }
+    let (wall, used) = (Value(median(&walls), "s"), Value(median(&took[0]), "s"));
+    note(
+        "verification has one thread: what it has of a second core is reading ahead by the system",
+    );
+    ratio("verify: CPU time", used, ("wall time", wall), None);
     show(took, megabytes, compressed.is_empty());
     Ok(())
 }
@@ -122,7 +130,7 @@ fn cpu(work: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 /// Plain and compressed segments, each in order.
-fn segments(dir: &std::path::Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+pub(super) fn segments(dir: &std::path::Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         paths.push(entry?.path());
