@@ -20,7 +20,15 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Everything that parses foreign bytes.
 const TARGETS: [&str; 9] = [
-    "note", "checkpoint", "proof", "tile", "segment", "socket", "policy", "redact", "exchange",
+    "note",
+    "checkpoint",
+    "proof",
+    "tile",
+    "segment",
+    "socket",
+    "policy",
+    "redact",
+    "exchange",
 ];
 
 /// Seconds for each target.
@@ -39,7 +47,15 @@ pub(crate) fn run() -> io::Result<bool> {
     let built = place::target().join("fuzz");
     let mut build = place::cargo();
     build
-        .args(["build", "--release", "--locked", "--bins", "--target", TARGET, "--manifest-path"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--bins",
+            "--target",
+            TARGET,
+            "--manifest-path",
+        ])
         .arg(fuzz.join("Cargo.toml"))
         .env("RUSTFLAGS", INSTRUMENTATION)
         .env("CARGO_TARGET_DIR", &built);
@@ -69,9 +85,19 @@ fn start(programs: &Path, fuzz: &Path, target: &str) -> io::Result<(Child, PathB
     let log = kept.with_extension("log");
     let output = std::fs::File::create(&log)?;
     let child = Command::new(programs.join(target))
-        .args([format!("-max_total_time={SECONDS}"), "-timeout=10".to_owned()])
-        .args(["-max_len=16384", "-rss_limit_mb=2048", "-print_final_stats=1"])
-        .arg(format!("-artifact_prefix={}/found-", kept.with_extension("").display()))
+        .args([
+            format!("-max_total_time={SECONDS}"),
+            "-timeout=10".to_owned(),
+        ])
+        .args([
+            "-max_len=16384",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+        ])
+        .arg(format!(
+            "-artifact_prefix={}/found-",
+            kept.with_extension("").display()
+        ))
         .arg(&kept)
         .arg(fuzz.join("corpus").join(target))
         .stdin(Stdio::null())
@@ -92,7 +118,9 @@ fn report(target: &str, good: bool, log: &Path) -> io::Result<()> {
         println!("    {target}: {executed} inputs");
     } else {
         println!("{text}");
-        println!("    {target}: a finding; the input belongs into fuzz/corpus/{target} with its fix");
+        println!(
+            "    {target}: a finding; the input belongs into fuzz/corpus/{target} with its fix"
+        );
     }
     Ok(())
 }

@@ -168,6 +168,7 @@ impl Play {
                 Detail::Text(value) => write!(out, " {word}={}", value.expose()),
                 Detail::Json(value) => write!(out, " {word}={}", utf8(value.expose())),
                 Detail::Digest(value) => write!(out, " {word}=digest({})", utf8(value.expose())),
+                Detail::Time(time) => write!(out, " {word}={time}"),
                 Detail::Id(id) => write!(out, " {word}={}", self.number(id.as_bytes())),
                 Detail::Named(pairs) => {
                     let names: Vec<_> = pairs

@@ -26,11 +26,17 @@ pub(super) fn newest_rotation(
     let dir = log.rotations();
     // What the disk does is no finding about the log.
     let refused = |path: PathBuf| {
-        move |error| match error {
-            RotationError::Read(source) if source.kind() != io::ErrorKind::InvalidData => {
-                OpenError::Io { path, source }
+        move |error| {
+            if let RotationError::Read(source) = error {
+                return if source.kind() == io::ErrorKind::InvalidData {
+                    let source = RotationError::Read(source);
+                    OpenError::Rotation { path, source }
+                } else {
+                    OpenError::Io { path, source }
+                };
             }
-            source => OpenError::Rotation { path, source },
+            let source = error;
+            OpenError::Rotation { path, source }
         }
     };
     let mut all = rotations(disk, log).map_err(refused(dir))?;
