@@ -139,11 +139,7 @@ impl Cursor {
                 Look::Line { claim } => match self.judge() {
                     Judged::Next(seq) if seq < self.from => {}
                     Judged::Next(seq) if claim.is_some_and(|claim| claim.first != seq) => {
-                        self.held = Some(seq);
-                        let what =
-                            "it is the first one in this file, whose name says another".to_owned();
-                        let file = self.file();
-                        return Ok(Step::Damage { seq, file, what });
+                        return Ok(self.misnamed(seq));
                     }
                     Judged::Next(seq) => {
                         return Ok(Step::Record {
@@ -195,6 +191,14 @@ impl Cursor {
                 }
             }
         }
+    }
+
+    /// The name of an encrypted segment claims another first record than it has, which is given out next.
+    fn misnamed(&mut self, seq: u64) -> Step<'static> {
+        self.held = Some(seq);
+        let what = "it is the first one in this file, whose name says another".to_owned();
+        let file = self.file();
+        Step::Damage { seq, file, what }
     }
 
     /// Goes on behind a segment that was read to its end; `None` when there is nothing to say of it.

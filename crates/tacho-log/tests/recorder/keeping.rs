@@ -51,8 +51,8 @@ impl Disk for SlowDisk {
         RealDisk.open(path)
     }
 
-    fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
-        RealDisk.read(path)
+    fn read_from(&self, path: &Path, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        RealDisk.read_from(path, offset)
     }
 
     fn identity(&self, path: &Path) -> io::Result<Identity> {
