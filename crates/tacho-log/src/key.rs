@@ -69,38 +69,61 @@ pub(crate) fn is_note_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+' || c < ' ')
 }
 
-/// The private key of a log. Has no `Serialize` and is overwritten when dropped.
+/// The private half of any key here. Has no `Serialize` and is overwritten when dropped.
+struct Secret(ed25519_dalek::SigningKey);
+
+impl Secret {
+    fn generate(name: &str, kind: u8, entropy: [u8; 32]) -> Result<(Self, Public), KeyError> {
+        let entropy = Zeroizing::new(entropy);
+        let secret = ed25519_dalek::SigningKey::from_bytes(&entropy);
+        let public = Public::new(name, kind, secret.verifying_key())?;
+        Ok((Self(secret), public))
+    }
+
+    fn parse(text: &str, kind: u8) -> Result<(Self, Public), KeyError> {
+        let text = text.strip_prefix(PRIVATE).ok_or(KeyError::Malformed)?;
+        let (name, id, seed) = fields(text, kind)?;
+        let (secret, public) = Self::generate(name, kind, *seed)?;
+        if public.id != id {
+            return Err(KeyError::WrongId);
+        }
+        Ok((secret, public))
+    }
+
+    fn encode(&self, public: &Public) -> Zeroizing<String> {
+        Zeroizing::new(format!("{PRIVATE}{}", *layout(public, self.0.as_bytes())))
+    }
+
+    fn sign(&self, message: &str) -> [u8; 64] {
+        self.0.sign(message.as_bytes()).to_bytes()
+    }
+}
+
+/// The private key of a log.
 pub struct SigningKey {
-    secret: ed25519_dalek::SigningKey,
+    secret: Secret,
     public: VerifyingKey,
 }
 
 impl SigningKey {
     /// A new key from 32 bytes of the operating system's randomness.
     pub fn generate(name: &str, entropy: [u8; 32]) -> Result<Self, KeyError> {
-        let entropy = Zeroizing::new(entropy);
-        let secret = ed25519_dalek::SigningKey::from_bytes(&entropy);
-        let public = VerifyingKey(Public::new(name, ED25519, secret.verifying_key())?);
-        Ok(Self { secret, public })
+        Secret::generate(name, ED25519, entropy).map(Self::of)
     }
 
     /// Reads `PRIVATE+KEY+NAME+HEX8+BASE64(0x01 || seed)`, without a line feed.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let text = text.strip_prefix(PRIVATE).ok_or(KeyError::Malformed)?;
-        let (name, id, seed) = fields(text, ED25519)?;
-        let key = Self::generate(name, *seed)?;
-        if key.public.0.id != id {
-            return Err(KeyError::WrongId);
-        }
-        Ok(key)
+        Secret::parse(text, ED25519).map(Self::of)
+    }
+
+    fn of((secret, public): (Secret, Public)) -> Self {
+        let public = VerifyingKey(public);
+        Self { secret, public }
     }
 
     /// The line that [`SigningKey::parse`] reads.
     pub fn encode(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!(
-            "{PRIVATE}{}",
-            *layout(&self.public.0, self.secret.as_bytes())
-        ))
+        self.secret.encode(&self.public.0)
     }
 
     /// What signatures of this key are checked with.
@@ -118,7 +141,7 @@ impl SigningKey {
         Signature {
             name: self.public.0.name.clone(),
             key_id: self.public.0.id,
-            bytes: self.secret.sign(text.as_bytes()).to_bytes().to_vec(),
+            bytes: self.secret.sign(text).to_vec(),
         }
     }
 }

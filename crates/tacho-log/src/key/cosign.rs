@@ -1,44 +1,35 @@
 use std::fmt;
 
-use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
-use super::{COSIGNATURE, KeyError, PRIVATE, Public, WitnessKey, fields, layout};
+use super::{COSIGNATURE, KeyError, Public, Secret, WitnessKey};
 use crate::note::Signature;
 
-/// The private key of a witness: type 0x04, C2SP tlog-cosignature v1. Has no `Serialize` and is
-/// overwritten when dropped.
+/// The private key of a witness: type 0x04, C2SP tlog-cosignature v1.
 pub struct CosigningKey {
-    secret: ed25519_dalek::SigningKey,
+    secret: Secret,
     public: WitnessKey,
 }
 
 impl CosigningKey {
     /// A new key from 32 bytes of the operating system's randomness.
     pub fn generate(name: &str, entropy: [u8; 32]) -> Result<Self, KeyError> {
-        let entropy = Zeroizing::new(entropy);
-        let secret = ed25519_dalek::SigningKey::from_bytes(&entropy);
-        let public = WitnessKey(Public::new(name, COSIGNATURE, secret.verifying_key())?);
-        Ok(Self { secret, public })
+        Secret::generate(name, COSIGNATURE, entropy).map(Self::of)
     }
 
     /// Reads `PRIVATE+KEY+NAME+HEX8+BASE64(0x04 || seed)`, without a line feed.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let text = text.strip_prefix(PRIVATE).ok_or(KeyError::Malformed)?;
-        let (name, id, seed) = fields(text, COSIGNATURE)?;
-        let key = Self::generate(name, *seed)?;
-        if key.public.0.id != id {
-            return Err(KeyError::WrongId);
-        }
-        Ok(key)
+        Secret::parse(text, COSIGNATURE).map(Self::of)
+    }
+
+    fn of((secret, public): (Secret, Public)) -> Self {
+        let public = WitnessKey(public);
+        Self { secret, public }
     }
 
     /// The line that [`CosigningKey::parse`] reads.
     pub fn encode(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!(
-            "{PRIVATE}{}",
-            *layout(&self.public.0, self.secret.as_bytes())
-        ))
+        self.secret.encode(&self.public.0)
     }
 
     /// What cosignatures of this key are checked with.
@@ -55,11 +46,11 @@ impl CosigningKey {
     /// consistent with all that was cosigned before is for the caller to know:
     /// [`crate::witness::Witness`].
     pub fn cosign(&self, text: &str, time: u64) -> Signature {
-        let signed = self.secret.sign(message(text, time).as_bytes());
+        let signed = self.secret.sign(&message(text, time));
         Signature {
             name: self.public.0.name.clone(),
             key_id: self.public.0.id,
-            bytes: [&time.to_be_bytes()[..], &signed.to_bytes()].concat(),
+            bytes: [&time.to_be_bytes()[..], &signed].concat(),
         }
     }
 }
