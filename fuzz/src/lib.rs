@@ -12,13 +12,23 @@ use tacho_event::{
 use tacho_log::LogDir;
 use tacho_log::checkpoint::{Checkpoint, SignedCheckpoint, TlogProof};
 use tacho_log::key::{SigningKey, VerifyingKey, WitnessKey};
+use tacho_log::merkle::leaf_hash;
 use tacho_log::note::Note;
+use tacho_log::policy::Policy;
 use tacho_log::reader::Reader;
 use tacho_log::rotation::Rotation;
 use tacho_log::tile::TileId;
+use tacho_log::witness::AddCheckpoint;
 use tacho_log::verify::{KeyPolicy, Verdict, VerifyOptions, verify};
 use tacho_proxy::exchange::{Exchange, Moment, Setup};
 use tacho_proxy::frame::Framer;
+
+/// A checkpoint that nobody cosigned.
+static SIGNED: LazyLock<SignedCheckpoint> = LazyLock::new(|| {
+    let key = SigningKey::generate("fuzz", [78; 32]).expect("a name");
+    let checkpoint = Checkpoint::new("fuzz", 1, leaf_hash(b"record")).expect("a checkpoint");
+    SignedCheckpoint::sign(&checkpoint, &key).expect("its own key")
+});
 
 /// A key that never signed anything.
 static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
@@ -135,13 +145,16 @@ pub fn checkpoint(data: &[u8]) {
     }
 }
 
-/// Proofs of inclusion and of changes of the key: what is accepted is exactly what would be written, and
+/// Proofs of inclusion, of consistency (which are requests to witnesses) and of changes of the key: what is accepted is exactly what would be written, and
 /// none proves anything by a key that never signed.
 pub fn proof(data: &[u8]) {
     if let Ok(proof) = TlogProof::parse(data) {
         assert_eq!(proof.encode().as_bytes(), data);
         let record = proof.extra().unwrap_or_default();
         assert!(proof.verify(record, &KEY).is_err());
+    }
+    if let Ok(request) = AddCheckpoint::parse(data) {
+        assert_eq!(request.encode().as_bytes(), data);
     }
     // It is only believed when both keys in it have signed it.
     let _rotation = Rotation::parse(data).is_ok();
@@ -168,8 +181,14 @@ pub fn segment(data: &[u8]) {
     });
 }
 
-/// Policies of keys: a key outside its interval is never valid.
+/// Policies: of witnesses, where a checkpoint without cosignatures has no quorum unless none is asked for; and of
+/// keys, each with an interval that is one.
 pub fn policy(data: &[u8]) {
+    if let Ok(policy) = Policy::parse(data) {
+        let cosigned = policy.quorum(&SIGNED).expect("a checkpoint without cosignatures is in order");
+        assert!(cosigned.by.is_empty());
+        assert!(policy.logs().is_empty() || !policy.accepts_log(&KEY));
+    }
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(policy) = KeyPolicy::parse(text) {
         assert!(!policy.keys().is_empty());

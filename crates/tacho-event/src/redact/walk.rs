@@ -396,10 +396,15 @@ impl<'a, 'e> Walk<'a, 'e> {
             name
         } else {
             let key = self.read()?;
-            let name = Name::of(&key.value);
+            let mut name = Name::of(&key.value);
             if self.write(&key, (from, self.at)) {
                 let inside = self.raw.get(from + 1..self.at - 1);
                 self.engine.remember(inside.unwrap_or_default(), name);
+            } else {
+                // Whoever reads the record sees this name: what it says of the value holds as well.
+                let kept = self.out.get(start..).unwrap_or_default();
+                let kept = serde_json::from_slice::<String>(kept).unwrap_or_default();
+                name.class = name.class.max(classify(&kept));
             }
             name
         };

@@ -1,21 +1,14 @@
 use thiserror::Error;
 
-use super::{CheckpointError, SignedCheckpoint, VerifiedCheckpoint, parse_decimal};
+use super::{CheckpointError, SignedCheckpoint, VerifiedCheckpoint};
 use crate::key::VerifyingKey;
 use crate::merkle::{Hash, MAX_SIZE, ProofError, verify_consistency};
-use crate::note::MAX_NOTE_BYTES;
-
-/// The most hashes: C2SP tlog-witness.
-const MAX_HASHES: usize = 63;
+use crate::witness::{AddCheckpoint, AddCheckpointError, MAX_PROOF_LINES};
 
 /// Proof, in one file, that a log of an older size is the beginning of what a checkpoint covers: the body
 /// of C2SP tlog-witness `add-checkpoint` (`docs/format.md` §12).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsistencyProof {
-    old: u64,
-    hashes: Vec<Hash>,
-    checkpoint: SignedCheckpoint,
-}
+pub struct ConsistencyProof(AddCheckpoint);
 
 /// Why a file is no proof, or proves nothing.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -52,64 +45,55 @@ impl ConsistencyProof {
         hashes: Vec<Hash>,
         checkpoint: SignedCheckpoint,
     ) -> Result<Self, ConsistencyProofError> {
-        if hashes.len() > MAX_HASHES || old > MAX_SIZE {
+        if hashes.len() > MAX_PROOF_LINES {
             return Err(ConsistencyProofError::Malformed);
         }
-        Ok(Self {
+        Self::of(AddCheckpoint {
             old,
-            hashes,
+            proof: hashes,
             checkpoint,
         })
     }
 
     /// Reads a proof; accepts only what [`ConsistencyProof::encode`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConsistencyProofError> {
-        if bytes.len() > MAX_NOTE_BYTES {
-            return Err(ConsistencyProofError::Malformed);
+        match AddCheckpoint::parse(bytes) {
+            Ok(request) => Self::of(request),
+            Err(AddCheckpointError::Checkpoint(error)) => Err(error.into()),
+            Err(
+                AddCheckpointError::TooLong
+                | AddCheckpointError::Old
+                | AddCheckpointError::Proof(_)
+                | AddCheckpointError::Layout,
+            ) => Err(ConsistencyProofError::Malformed),
         }
-        Self::parse_text(bytes).unwrap_or(Err(ConsistencyProofError::Malformed))
     }
 
-    fn parse_text(bytes: &[u8]) -> Option<Result<Self, ConsistencyProofError>> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let (head, checkpoint) = text.split_once("\n\n")?;
-        let mut lines = head.split('\n');
-        let old = parse_decimal(lines.next()?.strip_prefix("old ")?)?;
-        let hashes = lines
-            .map(Hash::from_base64)
-            .take(MAX_HASHES + 1)
-            .collect::<Option<Vec<_>>>()?;
-        let checkpoint = SignedCheckpoint::parse_foreign(checkpoint.as_bytes());
-        Some(match checkpoint {
-            Ok(checkpoint) => Self::new(old, hashes, checkpoint),
-            Err(error) => Err(error.into()),
-        })
+    fn of(request: AddCheckpoint) -> Result<Self, ConsistencyProofError> {
+        if request.old > MAX_SIZE {
+            return Err(ConsistencyProofError::Malformed);
+        }
+        Ok(Self(request))
     }
 
     /// The proof as it stands in a file.
     pub fn encode(&self) -> String {
-        let mut out = format!("old {}\n", self.old);
-        for hash in &self.hashes {
-            out.push_str(&format!("{hash}\n"));
-        }
-        out.push('\n');
-        out.push_str(&self.checkpoint.encode());
-        out
+        self.0.encode()
     }
 
     /// The size that it begins at.
     pub const fn old(&self) -> u64 {
-        self.old
+        self.0.old
     }
 
     /// What RFC 6962 §2.1.2 says.
     pub fn hashes(&self) -> &[Hash] {
-        &self.hashes
+        &self.0.proof
     }
 
     /// The checkpoint that it leads to.
     pub const fn checkpoint(&self) -> &SignedCheckpoint {
-        &self.checkpoint
+        &self.0.checkpoint
     }
 
     /// Checks that the log with `key` still begins with what `kept` covers, and returns what it covers now.
@@ -127,22 +111,22 @@ impl ConsistencyProof {
         kept: &VerifiedCheckpoint,
         believed: impl FnOnce(&SignedCheckpoint) -> Result<VerifiedCheckpoint, CheckpointError>,
     ) -> Result<VerifiedCheckpoint, ConsistencyProofError> {
-        let checkpoint = believed(&self.checkpoint)?;
+        let checkpoint = believed(&self.0.checkpoint)?;
         if kept.checkpoint().origin() != checkpoint.checkpoint().origin() {
             return Err(ConsistencyProofError::OtherLog);
         }
-        if self.old != kept.size() {
+        if self.0.old != kept.size() {
             return Err(ConsistencyProofError::OtherSize {
-                proof: self.old,
+                proof: self.0.old,
                 kept: kept.size(),
             });
         }
         verify_consistency(
-            self.old,
+            self.0.old,
             kept.root(),
             checkpoint.size(),
             checkpoint.root(),
-            &self.hashes,
+            &self.0.proof,
         )?;
         Ok(checkpoint)
     }
