@@ -30,9 +30,13 @@ pub(crate) fn run(dir: Option<&Path>, args: Args) -> Result<ExitCode> {
 fn create(dir: Option<&Path>, file: Option<&Path>, name: Option<String>) -> Result<ExitCode> {
     let name = name.map_or_else(keys::new_name, Ok)?;
     let key = keys::generate(&name)?;
-    let path = match file {
-        Some(file) => file.to_owned(),
-        None => place::writers_dir(dir)?.signing_key(),
+    // Held to the end: a recorder that starts meanwhile would make a key of its own in the same place.
+    let (path, _lock) = match file {
+        Some(file) => (file.to_owned(), None),
+        None => {
+            let dir = place::writers_dir(dir)?;
+            (dir.signing_key(), Some(take_over(&dir)?))
+        }
     };
     if path.exists() {
         let exists = CliError::new(Exit::Usage, format!("{} exists already", path.display()));
@@ -58,6 +62,13 @@ fn show(dir: Option<&Path>, key_fd: Option<u32>, json: bool) -> Result<ExitCode>
 /// Changes the key while no recorder runs: the running one is asked to leave, and sources wait for the next.
 fn rotate(dir: Option<&Path>, new_file: Option<PathBuf>, key_fd: Option<u32>) -> Result<ExitCode> {
     let dir = existing(dir)?;
+    // First of all the lock: two changes at once, or one after a crash in the middle of another, must not
+    // write over a new key that the log already goes by.
+    let lock = take_over(&dir)?;
+    let chosen = config::load(&dir)?.config.key;
+    if let Some(path) = KeySource::of(&dir, &chosen, key_fd)?.path() {
+        keys::finish_rotation(path, dir.log())?;
+    }
     let (source, old) = current(&dir, key_fd)?;
     let place = source.path().map(Path::to_owned);
     let (new, waiting) = match (new_file, &place) {
@@ -88,7 +99,6 @@ fn rotate(dir: Option<&Path>, new_file: Option<PathBuf>, key_fd: Option<u32>) ->
             return Err(cannot.hint(hint));
         }
     };
-    let lock = take_over(&dir)?;
     let vkey = new.verifying_key().encode();
     let (open, digest) = serve::open(dir.clone(), lock, &source)?;
     let entropy = u64::from_le_bytes(keys::entropy()?);

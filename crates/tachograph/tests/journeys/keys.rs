@@ -110,6 +110,16 @@ fn a_crash_in_the_middle_of_a_change_is_finished_by_the_next_recorder() {
     call(&env, &[]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), new);
     env.stop_and_verify();
+    // The same, and the operator tries once more: the key that the log goes by must not be lost.
+    for (file, text) in [(&path, &old), (&waiting, &new)] {
+        write(file, text);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let again = env.done(&["key", "rotate"]).civil();
+    assert!(again.status.success(), "{again:?}");
+    let new = std::fs::read_to_string(&path).unwrap();
+    call(&env, &[]);
+    env.stop_and_verify();
     // A new key that the log was never told of stays where it is.
     write(&waiting, &old);
     std::fs::set_permissions(&waiting, std::fs::Permissions::from_mode(0o600)).unwrap();
